@@ -1,0 +1,92 @@
+"""The six stages: the only thing that orchestrators import."""
+
+from typing import Final
+
+from components.core.recipe import (
+    EvaluateParams,
+    IngestParams,
+    PrepareParams,
+    RegisterParams,
+    RetrainParams,
+    SearchParams,
+)
+from components.core.stage import InputSpec, Resources, StageSpec
+
+INGEST: Final = StageSpec(
+    name="ingest",
+    params=IngestParams,
+    inputs=tuple(
+        InputSpec(name=name, artifact=None, required=False) for name in ("source", "train", "valid", "test")
+    ),
+    output="interactions",
+    run="components.ingest.run:run",
+    contract="components.data.contracts.interactions:validate",
+    image="data",
+)
+PREPARE: Final = StageSpec(
+    name="prepare",
+    params=PrepareParams,
+    inputs=(InputSpec(name="interactions", artifact="interactions"),),
+    output="dataset",
+    run="components.prepare.run:run",
+    contract="components.data.contracts.dataset:validate",
+    image="data",
+)
+SEARCH: Final = StageSpec(
+    name="search",
+    params=SearchParams,
+    inputs=(InputSpec(name="dataset", artifact="dataset"),),
+    output="policy",
+    run="components.search.run:run",
+    contract="components.data.contracts.policy:validate",
+    image="training",
+    resources=Resources(memory_gib=8, gpu=True),
+)
+RETRAIN: Final = StageSpec(
+    name="retrain",
+    params=RetrainParams,
+    inputs=(InputSpec(name="dataset", artifact="dataset"), InputSpec(name="policy", artifact="policy")),
+    output="model",
+    run="components.retrain.run:run",
+    contract="components.data.contracts.model:validate",
+    image="training",
+    resources=Resources(memory_gib=8, gpu=True),
+)
+EVALUATE: Final = StageSpec(
+    name="evaluate",
+    params=EvaluateParams,
+    inputs=(
+        InputSpec(name="interactions", artifact="interactions"),
+        InputSpec(name="dataset", artifact="dataset"),
+        InputSpec(name="policy", artifact="policy"),
+        InputSpec(name="model", artifact="model"),
+        InputSpec(
+            name="champion",
+            artifact="model",
+            required=False,
+            keyed=False,
+            default="components.registry.champion:find_artifact",
+        ),
+    ),
+    output="evaluation",
+    run="components.evaluate.run:run",
+    contract="components.data.contracts.evaluation:validate",
+    image="training",
+    resources=Resources(memory_gib=8, gpu=True),
+)
+REGISTER: Final = StageSpec(
+    name="register",
+    params=RegisterParams,
+    inputs=(
+        InputSpec(name="dataset", artifact="dataset"),
+        InputSpec(name="policy", artifact="policy"),
+        InputSpec(name="model", artifact="model"),
+        InputSpec(name="evaluation", artifact="evaluation"),
+    ),
+    output="registration",
+    run="components.register.run:run",
+    contract="components.data.contracts.registration:validate",
+    image="data",
+)
+
+STAGES: Final = (INGEST, PREPARE, SEARCH, RETRAIN, EVALUATE, REGISTER)

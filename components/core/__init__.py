@@ -1,0 +1,1 @@
+"""What every stage and every orchestrator shares. Imports no torch, pandas or mlflow."""

@@ -1,0 +1,56 @@
+"""Where a stage saves itself, so that after a kill it goes on instead of starting anew."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import final
+
+from components.core.hashing import sha256_file
+from components.core.store import join, open_store
+
+
+@final
+class Checkpoint:
+    """Two slots beside an artifact's URI, written in turn, and a pointer to the newer one, written last.
+
+    It belongs to one cache key (the artifact's URI carries it), so what is loaded always fits.
+    """
+
+    def __init__(self, uri: str, scratch: Path) -> None:
+        self._uri, self._scratch, self._store = f"{uri}.checkpoint", scratch, open_store(uri)
+        self._slot = 0
+
+    def save(self, write: Callable[[Path], None]) -> None:
+        """Store the files that `write` puts into the directory it is given."""
+        self._slot = 1 - self._slot
+        directory = self._scratch / "checkpoint"
+        directory.mkdir()
+        write(directory)
+        files = {path.name: sha256_file(path) for path in directory.iterdir()}
+        self._store.upload(directory, join(self._uri, str(self._slot)))
+        shutil.rmtree(directory)
+        pointer = json.dumps({"slot": self._slot, "files": files})
+        self._store.write_bytes(join(self._uri, "latest.json"), pointer.encode())
+
+    def load(self) -> Path | None:
+        """A directory with the files last saved, or None where there is nothing (whole)."""
+        try:
+            pointer = json.loads(self._store.read_bytes(join(self._uri, "latest.json")))
+        except FileNotFoundError:
+            return None
+        self._slot = pointer["slot"]
+        target = self._scratch / "resumed"
+        target.mkdir(exist_ok=True)
+        for name, expected in pointer["files"].items():
+            path = self._store.fetch(join(self._uri, str(self._slot), name), target / name)
+            if sha256_file(path) != expected:
+                return None
+            if path != target / name:
+                (target / name).symlink_to(path.absolute())
+        return target
+
+    def discard(self) -> None:
+        """Remove what was saved: the work is done."""
+        for file in self._store.list_files(self._uri):
+            self._store.delete(file)

@@ -1,0 +1,164 @@
+"""A recipe: one frozen, validated description of a loop.
+
+Sections follow the stages: `source`, `prepare`, `search`, `training`, `evaluation`, `promotion`,
+`registry`; `schedule` and `orchestration` say when and how it runs.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.core.recipe.judgement import (
+    EvaluateParams,
+    Evaluation,
+    Promotion,
+    RegisterParams,
+    Registry,
+)
+from components.core.recipe.orchestration import ManualSchedule, Orchestration, Schedule
+from components.core.recipe.prepare import Prepare, PrepareParams
+from components.core.recipe.search import NoSearch, SearchConfig, SearchParams
+from components.core.recipe.source import FilesSource, IngestParams, Source
+from components.core.recipe.training import RetrainParams, Training
+from components.core.strategy import Config
+
+__all__ = [
+    "EvaluateParams",
+    "Evaluation",
+    "IngestParams",
+    "Parameter",
+    "PrepareParams",
+    "Recipe",
+    "RegisterParams",
+    "RetrainParams",
+    "SearchParams",
+    "Training",
+]
+
+Scalar = bool | int | float | str
+
+
+class Parameter(Config):
+    """A value that a run may set anew; the recipe refers to it as `${name}`."""
+
+    default: Scalar
+    description: str = ""
+
+
+class Recipe(Config):
+    """The whole recipe. Read one with `components.core.recipe.reading.read_recipe`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    description: str = ""
+    parameters: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Parameter] = {}
+    task: Literal["ranking"] = "ranking"
+    seed: Annotated[int, Field(ge=0)] = 2023
+    workspace: str | None = Field(
+        default=None,
+        description="directory or s3:// prefix of all artifacts; by default "
+        "$RECLOOP_WORKSPACE, else ./workspace",
+    )
+    source: Source
+    max_rejected_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    prepare: Prepare = Prepare()
+    search: SearchConfig = NoSearch()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    promotion: Promotion = Promotion()
+    registry: Registry = Registry()
+    schedule: Schedule = ManualSchedule()
+    orchestration: Orchestration = Orchestration()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        missing = sorted(
+            metric
+            for metric in {self.promotion.metric, *self.promotion.floors}
+            if int(metric.partition("@")[2]) not in self.evaluation.ks
+        )
+        if missing:
+            raise ValueError(
+                f"promotion: {missing} is never measured; evaluation.ks is {list(self.evaluation.ks)}"
+            )
+        given = isinstance(self.source, FilesSource) and self.source.parts is not None
+        if given != (self.prepare.split.kind == "given"):
+            raise ValueError(
+                f"prepare.split.kind: got '{self.prepare.split.kind}', but source.parts is "
+                f"{'set' if given else 'not set'}; a source in parts goes with 'given'"
+            )
+        if (
+            self.prepare.split.kind == "temporal"
+            and isinstance(self.source, FilesSource)
+            and self.source.columns.timestamp is None
+        ):
+            raise ValueError("prepare.split.kind: got 'temporal', which needs source.columns.timestamp")
+        if self.search.kind != "none" and not self.has_validation:
+            raise ValueError(
+                f"search.kind: got '{self.search.kind}', which needs validation data; "
+                "give prepare.split a valid part"
+            )
+        return self
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether prepare sets interactions aside for validation."""
+        split = self.prepare.split
+        if split.kind == "given":
+            assert isinstance(self.source, FilesSource)
+            assert self.source.parts is not None
+            return split.valid_fraction > 0 or "valid" in self.source.parts
+        return split.kind == "leave_one_out" or split.ratio[1] > 0
+
+    @property
+    def workspace_uri(self) -> str:
+        """Where artifacts go: absolute, without a trailing slash."""
+        place = self.workspace or os.environ.get("RECLOOP_WORKSPACE", "workspace")
+        return absolute_uri(place).rstrip("/")
+
+    @property
+    def tracking_uri(self) -> str:
+        """The MLflow server, or SQLite beside the artifacts."""
+        named = self.registry.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        return named or f"sqlite:///{self.workspace_uri}/mlflow.db"
+
+    @property
+    def model_name(self) -> str:
+        """Name of the registered model."""
+        return self.registry.model or self.name
+
+    def stage_params(self) -> dict[str, Config]:
+        """Stage name → its parameters."""
+        return {
+            "ingest": IngestParams(
+                source=self.source, max_rejected_fraction=self.max_rejected_fraction, seed=self.seed
+            ),
+            "prepare": PrepareParams(**dict(self.prepare), seed=self.seed),
+            "search": SearchParams(search=self.search, training=self.training, seed=self.seed),
+            "retrain": RetrainParams(training=self.training, seed=self.seed),
+            "evaluate": EvaluateParams(
+                evaluation=self.evaluation,
+                promotion=self.promotion,
+                model=self.model_name,
+                tracking_uri=self.tracking_uri,
+                seed=self.seed,
+            ),
+            "register": RegisterParams(
+                model=self.model_name,
+                tracking_uri=self.tracking_uri,
+                experiment=self.name,
+                recipe=self.document(),
+            ),
+        }
+
+    def document(self) -> dict[str, Any]:
+        """The recipe as plain JSON values, defaults included."""
+        return self.model_dump(mode="json")
+
+
+def absolute_uri(place: str) -> str:
+    """`place` as it is if it has a scheme, else absolute under $RECLOOP_HOME (or the working directory)."""
+    if "://" in place:
+        return place
+    return str(Path(os.environ.get("RECLOOP_HOME", ".")).absolute() / Path(place).expanduser())

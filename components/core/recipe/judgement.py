@@ -1,0 +1,78 @@
+"""How a model is measured and what it must reach."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from components.core.recipe.training import Count, MetricName
+from components.core.strategy import Config, Unkeyed
+
+
+class Evaluation(Config):
+    """The recipe's `evaluation` section: full ranking over all items, no sampled candidates."""
+
+    ks: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 20)
+    mask: Literal["train", "train_valid"] = Field(
+        default="train", description="the interactions left out of the ranking; train is the paper's"
+    )
+    user_block: Count = Field(default=2048, description="users ranked at a time; bounds the memory")
+    attempt: Count = Field(
+        default=1, description="raise it to evaluate a decided model again, against today's champion"
+    )
+
+    @field_validator("ks")
+    @classmethod
+    def _ascending(cls, ks: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(ks)))
+
+
+class Promotion(Config):
+    """The recipe's `promotion` section."""
+
+    metric: MetricName = "ndcg@20"
+    margin: float = Field(
+        default=0.0, description="the challenger's mean must exceed the champion's by more than this"
+    )
+    floors: dict[MetricName, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={}, description="a model below any of these is refused"
+    )
+
+
+class EvaluateParams(Config):
+    """Parameters of the evaluate stage."""
+
+    evaluation: Evaluation
+    promotion: Promotion
+    model: Annotated[str, Unkeyed()] = Field(description="whose champion to compare with")
+    tracking_uri: Annotated[str, Unkeyed()]
+    seed: int
+
+
+class RegisterParams(Config):
+    """Parameters of the register stage."""
+
+    model: str
+    tracking_uri: str
+    experiment: str
+    recipe: Annotated[dict[str, Any], Unkeyed()]
+
+
+class Registry(Config):
+    """The recipe's `registry` section: MLflow."""
+
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = Field(
+        default=None, description="name of the registered model; the recipe's name by default"
+    )
+    tracking_uri: str | None = Field(
+        default=None,
+        description="by default $MLFLOW_TRACKING_URI, else SQLite in the workspace; credentials come "
+        "from MLflow's own environment variables",
+    )
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _no_secret(cls, uri: str | None) -> str | None:
+        if uri is not None and urlsplit(uri).password:
+            raise ValueError("holds a password; put it into MLFLOW_TRACKING_PASSWORD instead")
+        return uri

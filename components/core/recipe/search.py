@@ -1,0 +1,73 @@
+"""The search that decides parts of the training section."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from components.core.recipe.training import (
+    Count,
+    DnsSampler,
+    PopularitySampler,
+    Positive,
+    SamplerConfig,
+    Training,
+    UniformSampler,
+)
+from components.core.strategy import Config, Strategy
+
+
+class Temperature(Config):
+    """τ(t) = max(minimum, start − rate · t) at training step t (AutoLoss §3.3)."""
+
+    start: Positive = 1.0
+    rate: Annotated[float, Field(ge=0)] = 5e-5
+    minimum: Positive = 0.01
+
+    def at(self, step: int) -> float:
+        """τ at training step `step`, counted from 0."""
+        return max(self.minimum, self.start - self.rate * step)
+
+
+class NoSearch(Strategy):
+    """Nothing is searched: the policy is the training section as it stands."""
+
+    implementation: ClassVar[str] = "components.rec.searchers.none:NoSearcher"
+    kind: Literal["none"] = "none"
+
+
+class AutoSample(Strategy):
+    """AutoSample: which negative sampler fits this model on this data (eq. 9–12, Algorithm 1)."""
+
+    implementation: ClassVar[str] = "components.rec.searchers.autosample:AutoSampleSearcher"
+    kind: Literal["autosample"] = "autosample"
+    samplers: Annotated[tuple[SamplerConfig, ...], Field(min_length=2)] = (
+        UniformSampler(),
+        PopularitySampler(),
+        DnsSampler(),
+    )
+    alpha_learning_rate: Positive = 1e-2
+    temperature: Temperature = Temperature()
+    straight_through: bool = Field(
+        default=True, description="eq. 10 forward and eq. 11 backward; false: eq. 11 in both"
+    )
+    epochs: Count = 50
+    patience: Count = 10
+
+    @field_validator("samplers")
+    @classmethod
+    def _distinct(cls, samplers: tuple[SamplerConfig, ...]) -> tuple[SamplerConfig, ...]:
+        kinds = [sampler.kind for sampler in samplers]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"got {kinds}, need each kind at most once")
+        return samplers
+
+
+SearchConfig = Annotated[NoSearch | AutoSample, Field(discriminator="kind")]
+
+
+class SearchParams(Config):
+    """Parameters of the search stage."""
+
+    search: SearchConfig
+    training: Training
+    seed: int

@@ -1,0 +1,131 @@
+"""How a recipe becomes six stage invocations, and what is remembered of a run."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from components.core.recipe import Recipe
+from components.core.recipe.reading import source_locations
+from components.core.stage import StageResult, StageSpec
+from components.core.store import join, open_store
+from components.core.strategy import Config
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One stage, ready to run: in this process, as a command, or in a container."""
+
+    spec: StageSpec
+    params: Config
+    inputs: Mapping[str, str]
+    output: str
+
+    def command(self, python: str = "python") -> list[str]:
+        """The command line; the same for a terminal, an operator and a container."""
+        arguments = [python, "-m", f"components.{self.spec.name}", "--params", self.params.model_dump_json()]
+        for name, uri in self.inputs.items():
+            arguments += [f"--in-{name}", uri]
+        return [*arguments, f"--out-{self.spec.output}", self.output]
+
+
+def plan(recipe: Recipe, spec: StageSpec, artifacts: Mapping[str, str]) -> Invocation:
+    """What to invoke for one stage of a recipe.
+
+    Args:
+        artifacts: artifact name → URI, for the stages that ran before.
+    """
+    if spec.name == "ingest":
+        inputs = source_locations(recipe)
+    else:
+        inputs = {entry.name: artifacts[entry.name] for entry in spec.inputs if entry.required}
+    output = join(recipe.workspace_uri, recipe.name, spec.output, "{key}")
+    return Invocation(spec, recipe.stage_params()[spec.name], inputs, output)
+
+
+def slug(run_id: str) -> str:
+    """A run id that may stand in a path: Airflow's hold `:` and `+`."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", run_id).strip("-.")
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """An id for a run without an orchestrator: sorts by time."""
+    return (now or datetime.now(UTC)).strftime("manual-%Y%m%dT%H%M%S-%fZ")
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What one stage of one run did."""
+
+    stage: str
+    status: str  # done | skipped | failed
+    started: str
+    seconds: float
+    uri: str = ""
+    sha256: str = ""
+    metrics: Mapping[str, float] | None = None
+    error: str = ""
+
+    @classmethod
+    def of(cls, result: StageResult, started: datetime) -> "StageRecord":
+        return cls(
+            stage=result.stage,
+            status="skipped" if result.skipped else "done",
+            started=started.isoformat(timespec="seconds"),
+            seconds=result.seconds,
+            uri=result.uri,
+            sha256=result.sha256,
+            metrics=dict(result.metrics),
+        )
+
+    @classmethod
+    def failed(cls, stage: str, error: str, started: datetime) -> "StageRecord":
+        seconds = (datetime.now(UTC) - started).total_seconds()
+        return cls(
+            stage=stage,
+            status="failed",
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(seconds, 3),
+            error=error,
+        )
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as its stages left it."""
+
+    run_id: str
+    stages: Sequence[StageRecord]
+
+    @property
+    def status(self) -> str:
+        """done, failed, or unfinished."""
+        if any(record.status == "failed" for record in self.stages):
+            return "failed"
+        return "done" if self.stages and self.stages[-1].stage == "register" else "unfinished"
+
+
+def write_record(recipe: Recipe, run_id: str, position: int, record: StageRecord) -> None:
+    """Remember one stage of a run; `position` counts the stages from 0."""
+    place = join(_runs(recipe), slug(run_id), f"{position}-{record.stage}.json")
+    text = json.dumps(record.__dict__, sort_keys=True)
+    open_store(place).write_bytes(place, text.encode())
+
+
+def read_runs(recipe: Recipe) -> list[RunRecord]:
+    """Every run of a recipe, the newest first."""
+    root = _runs(recipe)
+    store = open_store(root)
+    runs: dict[str, list[Any]] = {}
+    for uri in store.list_files(root):
+        runs.setdefault(uri.split("/")[-2], []).append(json.loads(store.read_bytes(uri)))
+    records = [
+        RunRecord(run_id, [StageRecord(**entry) for entry in entries]) for run_id, entries in runs.items()
+    ]
+    return sorted(records, key=lambda run: run.stages[0].started, reverse=True)
+
+
+def _runs(recipe: Recipe) -> str:
+    return join(recipe.workspace_uri, recipe.name, "runs")

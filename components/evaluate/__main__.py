@@ -1,0 +1,8 @@
+"""`python -m components.evaluate`: the evaluate stage as a command."""
+
+import sys
+
+from components.catalog import EVALUATE
+from components.core.stage import main
+
+sys.exit(main(EVALUATE))

@@ -1,0 +1,8 @@
+"""`python -m components.ingest`: the ingest stage as a command."""
+
+import sys
+
+from components.catalog import INGEST
+from components.core.stage import main
+
+sys.exit(main(INGEST))

@@ -1,0 +1,8 @@
+"""`python -m components.prepare`: the prepare stage as a command."""
+
+import sys
+
+from components.catalog import PREPARE
+from components.core.stage import main
+
+sys.exit(main(PREPARE))

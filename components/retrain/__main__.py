@@ -1,0 +1,8 @@
+"""`python -m components.retrain`: the retrain stage as a command."""
+
+import sys
+
+from components.catalog import RETRAIN
+from components.core.stage import main
+
+sys.exit(main(RETRAIN))

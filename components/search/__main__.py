@@ -1,0 +1,8 @@
+"""`python -m components.search`: the search stage as a command."""
+
+import sys
+
+from components.catalog import SEARCH
+from components.core.stage import main
+
+sys.exit(main(SEARCH))
