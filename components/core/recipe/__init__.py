@@ -52,7 +52,7 @@ class Recipe(Config):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
     description: str = ""
-    parameters: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Parameter] = {}
+    parameters: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Parameter] = Field(default={})
     task: Literal["ranking"] = "ranking"
     seed: Annotated[int, Field(ge=0)] = 2023
     workspace: str | None = Field(

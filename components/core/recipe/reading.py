@@ -192,9 +192,7 @@ def _alternative(
     mapping = node.get("discriminator", {}).get("mapping", {})
     if part in mapping:
         return _resolve({"$ref": mapping[part]}, definitions), False
-    alternatives = [
-        (option, _resolve(option, definitions)) for option in node.get("oneOf", node.get("anyOf"))
-    ]
+    alternatives = [(option, _resolve(option, definitions)) for option in node.get("oneOf") or node["anyOf"]]
     for option, resolved in alternatives:
         if option.get("$ref", "").endswith(f"/{part}"):
             return resolved, False

@@ -83,7 +83,7 @@ class FilesSource(Strategy):
         if self.parts is None:
             assert self.path is not None
             return {"source": self.path}
-        return {part: self.parts[part] for part in PARTS if part in self.parts}  # type: ignore[index]
+        return {part: self.parts[part] for part in PARTS if part in self.parts}
 
 
 class SyntheticSource(Strategy):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from components.core.strategy import Config, Strategy
 
@@ -86,7 +86,7 @@ class AobprSampler(Strategy):
     kind: Literal["aobpr"] = "aobpr"
     lambda_: Annotated[float, Field(ge=0, alias="lambda")] = 500.0
 
-    model_config = {"populate_by_name": True, "serialize_by_alias": True}
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
 
 SamplerConfig = Annotated[
