@@ -1,0 +1,1 @@
+"""Formats, contracts, k-core, splits and the one way to write Parquet."""
