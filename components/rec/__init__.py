@@ -1,0 +1,1 @@
+"""Models, samplers, losses, searchers and the loop that trains them (torch)."""

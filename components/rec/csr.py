@@ -1,0 +1,55 @@
+"""Ragged lists of item ids, one per row, as two flat tensors."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+
+@final
+@dataclass(frozen=True)
+class Csr:
+    """Rows of item ids, ascending within a row.
+
+    Attributes:
+        offsets: (rows + 1,) int64; row r is `values[offsets[r]:offsets[r + 1]]`.
+        values: (entries,) int64.
+    """
+
+    offsets: Tensor
+    values: Tensor
+
+    @classmethod
+    def from_pairs(cls, row: Tensor, value: Tensor, num_rows: int) -> "Csr":
+        """Collect (row, value) pairs, which may come in any order and are distinct."""
+        if row.numel():
+            order = torch.argsort(row * (int(value.max()) + 1) + value)
+            row, value = row[order], value[order]
+        counts = torch.bincount(row, minlength=num_rows)
+        offsets = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)
+        torch.cumsum(counts, 0, out=offsets[1:])
+        return cls(offsets, value)
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> Tensor:
+        """(rows,) entries of each row."""
+        return self.offsets.diff()
+
+    @property
+    def rows(self) -> Tensor:
+        """(entries,) the row of each entry."""
+        index = torch.arange(self.num_rows, device=self.offsets.device)
+        return torch.repeat_interleave(index, self.counts)
+
+    def select(self, rows: Tensor) -> "Csr":
+        """The given rows, in the given order."""
+        counts = self.counts[rows]
+        offsets = torch.zeros(len(rows) + 1, dtype=torch.int64, device=rows.device)
+        torch.cumsum(counts, 0, out=offsets[1:])
+        shift = torch.repeat_interleave(self.offsets[rows] - offsets[:-1], counts)
+        return Csr(offsets, self.values[torch.arange(int(offsets[-1]), device=rows.device) + shift])
