@@ -1,6 +1,5 @@
 """From YAML to a `Recipe`: parameters, overrides, and every mistake told at once."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,9 @@ from pydantic import ValidationError
 
 from components.core.errors import InvalidInputError
 from components.core.recipe import Recipe, absolute_uri
+from components.core.recipe.mistakes import describe, did_you_mean
+from components.core.recipe.yaml import parse_yaml
+from components.core.strategy import Config
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
@@ -21,39 +23,46 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     Args:
         path: the YAML file.
         overrides: `key=value`, where key is a declared parameter or a dotted path such as
-            `training.model.dim`, and value is YAML.
+            `training.model.dim` or `search.samplers.0.kind`, and value is YAML.
 
     Raises:
         InvalidInputError: with one line for each mistake: the key's path, the value, what is allowed.
     """
     path = Path(path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            document = parse_yaml(file)
     except OSError as error:
         raise InvalidInputError(f"recipe {path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"recipe {path}: not text in UTF-8: {error}") from error
+    except yaml.YAMLError as error:
         raise InvalidInputError(f"recipe {path}: not valid YAML: {error}") from error
+    if document is None:
+        raise InvalidInputError(f"recipe {path}: is empty")
     if not isinstance(document, dict):
-        raise InvalidInputError(f"recipe {path}: got {type(document).__name__}, need a mapping of sections")
+        raise InvalidInputError(f"recipe {path}: got a {type(document).__name__}, need a mapping of sections")
     return build_recipe(document, overrides, place=str(path))
 
 
 def build_recipe(document: Mapping[str, Any], overrides: Sequence[str] = (), *, place: str) -> Recipe:
     """`read_recipe` for a document that is already parsed; `place` names it in errors."""
-    document = _with_overrides(document, [_parse_override(text) for text in overrides])
+    for text in overrides:
+        document = _with_override(document, text)
     values = _parameter_values(document.get("parameters"))
-    problems: list[str] = []
+    problems: dict[str, str] = {}  # by path: one line each
     body = {
-        key: value if key == "parameters" else _substitute(value, values, (key,), problems)
+        key: value if key == "parameters" else _substitute(value, values, (str(key),), problems)
         for key, value in document.items()
     }
     try:
         recipe = Recipe.model_validate(body)
     except ValidationError as error:
-        problems += [_describe(details) for details in error.errors()]
+        problems = describe(error) | problems
     if problems:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise InvalidInputError(f"recipe {place}: {count}\n" + "\n".join(f"  {text}" for text in problems))
+        lines = "\n".join(f"  {text}" for text in problems.values())
+        raise InvalidInputError(f"recipe {place}: {count}\n{lines}")
     return recipe
 
 
@@ -62,42 +71,52 @@ def source_locations(recipe: Recipe) -> dict[str, str]:
     return {name: absolute_uri(place) for name, place in recipe.source.locations().items()}
 
 
-def _parse_override(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
+def _with_override(document: Mapping[str, Any], text: str) -> dict[str, Any]:
+    key, equals, value_text = (part.strip() for part in text.partition("="))
+    if not equals or not key:
         raise InvalidInputError(f"--set {text!r}: need key=value, such as training.model.dim=32")
     try:
-        return key.strip(), yaml.safe_load(value)
+        value = parse_yaml(value_text)
     except yaml.YAMLError as error:
         raise InvalidInputError(f"--set {text!r}: the value is not valid YAML") from error
+    declared = document.get("parameters")
+    if isinstance(declared, dict) and key in declared:
+        if isinstance(_parameter_values(declared).get(key), str):
+            value = value_text  # a text stays one, even if it looks like a number
+        path = ["parameters", key, "default"]
+    else:
+        path = key.split(".")
+    if path[0] not in Recipe.model_fields:
+        parameters = sorted(map(str, declared)) if isinstance(declared, dict) else []
+        hint = did_you_mean(path[0], [*parameters, *Recipe.model_fields])
+        raise InvalidInputError(
+            f"--set {text}: {path[0]!r} is neither a parameter of the recipe {parameters} "
+            f"nor a section {sorted(Recipe.model_fields)}{hint}"
+        )
+    return {**document, path[0]: _put(document.get(path[0]), _default(path[0]), path[1:], value, key)}
 
 
-def _with_overrides(document: Mapping[str, Any], overrides: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(document)
-    declared = result.get("parameters") or {}
-    for key, value in overrides:
-        if isinstance(declared, dict) and key in declared:
-            previous = declared[key]
-            declared = {
-                **declared,
-                key: {**previous, "default": value} if isinstance(previous, dict) else {"default": value},
-            }
-            result["parameters"] = declared
-        else:
-            _set(result, key.split("."), value, key)
-    return result
+def _default(section: str) -> Any:
+    default = Recipe.model_fields[section].default
+    return default.model_dump(mode="json") if isinstance(default, Config) else default
 
 
-def _set(mapping: dict[str, Any], path: Sequence[str], value: Any, key: str) -> None:
+def _put(below: Any, default: Any, path: Sequence[str], value: Any, key: str) -> Any:
+    """A copy of `below` with `value` at `path`. What a recipe leaves out is of its default's kind."""
+    if not path:
+        return value
     head, *rest = path
-    if not rest:
-        mapping[head] = value
-        return
-    below = mapping.get(head)
+    if isinstance(below, list):
+        if not head.isdecimal() or int(head) >= len(below):
+            raise InvalidInputError(f"--set {key}: got {head!r}, need a position in a list of {len(below)}")
+        position = int(head)
+        return [*below[:position], _put(below[position], None, rest, value, key), *below[position + 1 :]]
     if below is not None and not isinstance(below, dict):
-        raise InvalidInputError(f"--set {key}: {head} is {below!r}, which has no keys")
-    mapping[head] = dict(below or {})
-    _set(mapping[head], rest, value, key)
+        raise InvalidInputError(f"--set {key}: {head!r} is below {below!r}, which has no keys")
+    if below is None:
+        below = {"kind": default["kind"]} if isinstance(default, dict) and "kind" in default else {}
+    deeper = default.get(head) if isinstance(default, dict) else None
+    return {**below, head: _put(below.get(head), deeper, rest, value, key)}
 
 
 def _parameter_values(declared: Any) -> dict[str, Any]:
@@ -110,7 +129,9 @@ def _parameter_values(declared: Any) -> dict[str, Any]:
     }
 
 
-def _substitute(value: Any, values: Mapping[str, Any], path: tuple[str, ...], problems: list[str]) -> Any:
+def _substitute(
+    value: Any, values: Mapping[str, Any], path: tuple[str, ...], problems: dict[str, str]
+) -> Any:
     if isinstance(value, dict):
         return {key: _substitute(below, values, (*path, str(key)), problems) for key, below in value.items()}
     if isinstance(value, list):
@@ -119,85 +140,10 @@ def _substitute(value: Any, values: Mapping[str, Any], path: tuple[str, ...], pr
         return value
     for name in _REFERENCE.findall(value):
         if name not in values:
-            problems.append(f"{'.'.join(path)}: got ${{{name}}}, need one of the parameters {sorted(values)}")
+            place = ".".join(path)
+            problems[place] = f"{place}: got ${{{name}}}, need one of the parameters {sorted(values)}"
             return value
     whole = _REFERENCE.fullmatch(value)
     if whole:
         return values[whole[1]]
     return _REFERENCE.sub(lambda match: str(values[match[1]]), value)
-
-
-def _describe(error: Any) -> str:
-    """One line for one pydantic error: path, value, what is allowed."""
-    path = _readable_path(error)
-    kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        allowed = _allowed_keys(error["loc"])
-        close = difflib.get_close_matches(str(error["loc"][-1]), allowed, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{path}: unknown key{hint} (allowed: {', '.join(allowed)})"
-    if kind == "missing":
-        return f"{path}: missing"
-    if kind == "union_tag_invalid":
-        return f"{path}.kind: got {context['tag']!r}, need one of {context['expected_tags']}"
-    if kind == "union_tag_not_found":
-        return f"{path}.kind: missing"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if kind == "value_error":
-        return f"{path}: {message}" if path else message
-    return f"{path}: got {value!r}, need {message[:1].lower()}{message[1:]}"
-
-
-def _readable_path(error: Any) -> str:
-    return ".".join(_walk(error["loc"])[0])
-
-
-def _allowed_keys(location: Sequence[str | int]) -> list[str]:
-    return sorted(_walk(location[:-1])[1])
-
-
-def _walk(location: Sequence[str | int]) -> tuple[list[str], set[str]]:
-    """The location without the tags that unions put in, and the keys allowed there."""
-    schema = Recipe.model_json_schema()
-    definitions = schema["$defs"]
-    path: list[str] = []
-    node: dict[str, Any] = schema
-    for part in location:
-        node = _resolve(node, definitions)
-        if "properties" in node and part in node["properties"]:
-            node, step = node["properties"][part], True
-        elif "oneOf" in node or "anyOf" in node:
-            node, step = _alternative(node, part, definitions)
-        elif isinstance(part, int) and ("items" in node or "prefixItems" in node):
-            node, step = node.get("items", {}), True
-        elif isinstance(node.get("additionalProperties"), dict):
-            node, step = node["additionalProperties"], part != "[key]"
-        else:
-            node, step = {}, not str(part).endswith("]")
-        if step:
-            path.append(str(part))
-    return path, set(_resolve(node, definitions).get("properties", {}))
-
-
-def _resolve(node: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        node = definitions[node["$ref"].rsplit("/", 1)[1]]
-    return node
-
-
-def _alternative(
-    node: dict[str, Any], part: str | int, definitions: Mapping[str, Any]
-) -> tuple[dict[str, Any], bool]:
-    """What `part` selects in a union: an alternative by tag or class name (no key), else a key of one."""
-    mapping = node.get("discriminator", {}).get("mapping", {})
-    if part in mapping:
-        return _resolve({"$ref": mapping[part]}, definitions), False
-    alternatives = [(option, _resolve(option, definitions)) for option in node.get("oneOf") or node["anyOf"]]
-    for option, resolved in alternatives:
-        if option.get("$ref", "").endswith(f"/{part}"):
-            return resolved, False
-        if part in resolved.get("properties", {}):
-            return resolved["properties"][part], True
-        if isinstance(resolved.get("additionalProperties"), dict) and not isinstance(part, int):
-            return resolved["additionalProperties"], True
-    return {}, False

@@ -31,14 +31,14 @@ class Temperature(Config):
 class NoSearch(Strategy):
     """Nothing is searched: the policy is the training section as it stands."""
 
-    implementation: ClassVar[str] = "components.rec.searchers.none:NoSearcher"
+    implementation: ClassVar[str] = "components.rec.searchers.none:search"
     kind: Literal["none"] = "none"
 
 
 class AutoSample(Strategy):
     """AutoSample: which negative sampler fits this model on this data (eq. 9–12, Algorithm 1)."""
 
-    implementation: ClassVar[str] = "components.rec.searchers.autosample:AutoSampleSearcher"
+    implementation: ClassVar[str] = "components.rec.searchers.autosample:search"
     kind: Literal["autosample"] = "autosample"
     samplers: Annotated[tuple[SamplerConfig, ...], Field(min_length=2)] = (
         UniformSampler(),

@@ -40,6 +40,7 @@ class Ngcf(Strategy):
     implementation: ClassVar[str] = "components.rec.models.ngcf:NgcfModel"
     kind: Literal["ngcf"] = "ngcf"
     dim: Count = 64
+    init_std: Positive = 0.1
     layer_dims: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 64, 64)
     message_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     normalize_layers: bool = Field(

@@ -1,0 +1,125 @@
+"""One line for each mistake in a recipe: the key's path, the value, what is allowed."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from components.core.recipe import Recipe
+
+_VALUE_LENGTH = 80  # characters of a wrong value that are shown
+
+
+def describe(error: ValidationError) -> dict[str, str]:
+    """Path → what is wrong there. A union's alternatives, tried one by one, make one line."""
+    found: dict[str, dict[str, list[str]]] = {}  # path → problem → what is needed instead
+    for details in error.errors():
+        context = details.get("ctx", {})
+        if details["type"] == "too_short" and context["actual_length"] < len(details["input"]):
+            continue  # only because some of its items are wrong, and they have their own lines
+        path, problem, need = _describe(details)
+        found.setdefault(path, {}).setdefault(problem, []).append(need)
+    return {
+        path: f"{path}: " * bool(path) + "; ".join(_join(*entry) for entry in problems.items())
+        for path, problems in found.items()
+        if not any(other.startswith(f"{path}.") for other in found)  # another alternative got further
+    }
+
+
+def did_you_mean(word: str, allowed: Sequence[str]) -> str:
+    """A hint at the closest of the allowed words, or nothing."""
+    close = difflib.get_close_matches(word, allowed, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _join(problem: str, needs: Sequence[str]) -> str:
+    allowed = " or ".join(dict.fromkeys(filter(None, needs)))
+    return f"{problem}, need {allowed}" if allowed else problem
+
+
+def _describe(details: Any) -> tuple[str, str, str]:
+    """Path, problem, and what is needed (which may be empty)."""
+    location, kind, context = details["loc"], details["type"], details.get("ctx", {})
+    steps, schema = _walk(location)
+    path = ".".join(steps)
+    if kind == "extra_forbidden":
+        allowed = sorted(_walk(location[:-1])[1].get("properties", {}))
+        return path, f"unknown key{did_you_mean(steps[-1], allowed)} (allowed: {', '.join(allowed)})", ""
+    if kind == "missing":
+        return path, "missing", ""
+    if kind == "union_tag_invalid":
+        return f"{path}.kind", f"got {context['tag']!r}", f"one of {context['expected_tags']}"
+    if kind == "union_tag_not_found":
+        return f"{path}.kind", "missing", ""
+    if kind == "value_error":
+        return path, details["msg"].removeprefix("Value error, "), ""
+    shown = repr(details["input"])
+    if len(shown) > _VALUE_LENGTH:
+        shown = shown[:_VALUE_LENGTH] + "…"
+    return path, f"got {shown}", _need(details, schema)
+
+
+def _need(details: Any, schema: Mapping[str, Any]) -> str:
+    """pydantic's message in the words of someone who writes YAML."""
+    if details["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        keys = ", ".join(sorted(schema.get("properties", {})))
+        return f"a mapping with the keys {keys}" if keys else "a mapping"
+    if details["type"] == "tuple_type":
+        return "a list"
+    message = details["msg"].removeprefix("Input should be ").replace(" after validation", "")
+    message = re.sub(r"^\w+ should ", "to ", message)
+    return f"{message[:1].lower()}{message[1:]}"
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return Recipe.model_json_schema()
+
+
+def _walk(location: Sequence[str | int]) -> tuple[list[str], dict[str, Any]]:
+    """The location without the tags that unions put in, and the schema there."""
+    definitions = _schema()["$defs"]
+    path: list[str] = []
+    node = _schema()
+    for part in location:
+        node = _resolve(node, definitions)
+        if "properties" in node and part in node["properties"]:
+            node, is_key = node["properties"][part], True
+        elif "oneOf" in node or "anyOf" in node:
+            node, is_key = _alternative(node, part, definitions)
+        elif isinstance(part, int) and ("items" in node or "prefixItems" in node):
+            node, is_key = node.get("items", {}), True
+        elif isinstance(node.get("additionalProperties"), dict):
+            node, is_key = node["additionalProperties"], part != "[key]"
+        else:
+            node, is_key = {}, not str(part).endswith("]")
+        if is_key:
+            path.append(str(part))
+    return path, _resolve(node, definitions)
+
+
+def _resolve(node: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        node = definitions[node["$ref"].rsplit("/", 1)[1]]
+    return node
+
+
+def _alternative(
+    node: dict[str, Any], part: str | int, definitions: Mapping[str, Any]
+) -> tuple[dict[str, Any], bool]:
+    """What `part` selects in a union: an alternative by tag or class name (no key), else a key of one."""
+    mapping = node.get("discriminator", {}).get("mapping", {})
+    if part in mapping:
+        return _resolve({"$ref": mapping[part]}, definitions), False
+    alternatives = [(option, _resolve(option, definitions)) for option in node.get("oneOf") or node["anyOf"]]
+    for option, resolved in alternatives:
+        if option.get("$ref", "").endswith(f"/{part}"):
+            return resolved, False
+        if part in resolved.get("properties", {}):
+            return resolved["properties"][part], True
+        if isinstance(resolved.get("additionalProperties"), dict) and not isinstance(part, int):
+            return resolved["additionalProperties"], True
+    return {}, False

@@ -1,0 +1,43 @@
+"""YAML as a recipe's author expects it: no key twice, and numbers such as 1e-3 are numbers."""
+
+import re
+from typing import Any, TextIO
+
+import yaml
+from yaml.constructor import ConstructorError
+from yaml.nodes import MappingNode, ScalarNode
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2's floats, and an error where it would keep the last of two keys."""
+
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
+        first_lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = key.start_mark.line + 1
+            if key.value in first_lines:
+                first = first_lines[key.value]
+                raise ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice, first on line {first}", key.start_mark
+                )
+            first_lines[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(  # YAML 1.1 wants a dot and a signed exponent
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def parse_yaml(text: str | TextIO) -> Any:
+    """The first document of a text or an open file; a file's name stands in the errors.
+
+    Raises:
+        yaml.YAMLError: it is not YAML, or a key stands twice in one mapping.
+        UnicodeDecodeError: the file is not UTF-8.
+    """
+    return yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader
