@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import final
 
@@ -35,20 +35,23 @@ class Checkpoint:
 
     def load(self) -> Path | None:
         """A directory with the files last saved, or None where there is nothing (whole)."""
+        target = self._scratch / "resumed"
         try:
             pointer = json.loads(self._store.read_bytes(join(self._uri, "latest.json")))
+            self._slot = pointer["slot"]
+            target.mkdir(exist_ok=True)
+            return target if self._fetch(pointer["files"], target) else None
         except FileNotFoundError:
             return None
-        self._slot = pointer["slot"]
-        target = self._scratch / "resumed"
-        target.mkdir(exist_ok=True)
-        for name, expected in pointer["files"].items():
+
+    def _fetch(self, files: Mapping[str, str], target: Path) -> bool:
+        for name, expected in files.items():
             path = self._store.fetch(join(self._uri, str(self._slot), name), target / name)
             if sha256_file(path) != expected:
-                return None
+                return False
             if path != target / name:
                 (target / name).symlink_to(path.absolute())
-        return target
+        return True
 
     def discard(self) -> None:
         """Remove what was saved: the work is done."""

@@ -10,8 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ValidationError
-
 from components.core.errors import IntegrityError
 from components.core.hashing import canonical_json, sha256_file, sha256_json
 from components.core.store import Store, join, open_store
@@ -78,7 +76,7 @@ class Manifest(Config):
             document = json.loads(text)
             seal = document.pop("seal", None)
             manifest = cls.model_validate(document)
-        except (ValueError, AttributeError, ValidationError) as error:
+        except (ValueError, TypeError, AttributeError) as error:  # pydantic's is a ValueError
             raise IntegrityError(
                 f"{place}: not a manifest ({type(error).__name__}); delete the artifact's "
                 "directory to have it made again"
@@ -115,12 +113,16 @@ def fetch_artifact(uri: str, target: Path) -> tuple[Path, Manifest]:
         try:
             path = store.fetch(join(uri, name), target / name)
         except FileNotFoundError as error:
-            raise IntegrityError(f"{join(uri, name)}: is missing, though the manifest names it") from error
+            raise IntegrityError(
+                f"{join(uri, name)}: is missing, though the manifest names it; "
+                f"delete {uri} to have it made again"
+            ) from error
         found = sha256_file(path)
         if found != entry.sha256:
             raise IntegrityError(
                 f"{join(uri, name)}: its SHA-256 is {found[:12]}…, the manifest says "
-                f"{entry.sha256[:12]}…; it was changed after it was written"
+                f"{entry.sha256[:12]}…; it was changed after it was written; "
+                f"delete {uri} to have it made again"
             )
     place = store.fetch(join(uri, MANIFEST), target / MANIFEST)
     return place.parent, manifest  # for a local store the artifact itself: no copy was made

@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+from components.core.errors import IntegrityError, RecloopError
 from components.core.recipe import Recipe
 from components.core.recipe.reading import source_locations
 from components.core.stage import StageResult, StageSpec
@@ -43,6 +43,19 @@ def plan(recipe: Recipe, spec: StageSpec, artifacts: Mapping[str, str]) -> Invoc
         inputs = {entry.name: artifacts[entry.name] for entry in spec.inputs if entry.required}
     output = join(recipe.workspace_uri, recipe.name, spec.output, "{key}")
     return Invocation(spec, recipe.stage_params()[spec.name], inputs, output)
+
+
+def check_workspace(recipe: Recipe) -> None:
+    """Find out before any work whether artifacts can be written.
+
+    Raises:
+        RecloopError: they cannot; of the kind that the store raised.
+    """
+    probe = join(recipe.workspace_uri, recipe.name, "runs", ".writable")
+    try:
+        open_store(probe).write_bytes(probe, b"")
+    except RecloopError as error:
+        raise type(error)(f"workspace {recipe.workspace_uri}: {error}") from error
 
 
 def slug(run_id: str) -> str:
@@ -118,12 +131,14 @@ def read_runs(recipe: Recipe) -> list[RunRecord]:
     """Every run of a recipe, the newest first."""
     root = _runs(recipe)
     store = open_store(root)
-    runs: dict[str, list[Any]] = {}
+    runs: dict[str, list[StageRecord]] = {}
     for uri in store.list_files(root):
-        runs.setdefault(uri.split("/")[-2], []).append(json.loads(store.read_bytes(uri)))
-    records = [
-        RunRecord(run_id, [StageRecord(**entry) for entry in entries]) for run_id, entries in runs.items()
-    ]
+        try:
+            record = StageRecord(**json.loads(store.read_bytes(uri)))
+        except (ValueError, TypeError) as error:
+            raise IntegrityError(f"{uri}: not the record of a stage; delete it") from error
+        runs.setdefault(uri.split("/")[-2], []).append(record)
+    records = [RunRecord(run_id, entries) for run_id, entries in runs.items()]
     return sorted(records, key=lambda run: run.stages[0].started, reverse=True)
 
 

@@ -3,17 +3,16 @@
 import contextlib
 import fnmatch
 import json
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, final
 from urllib.parse import urlsplit
 
 from components.core.errors import ConflictError, InfrastructureError, InvalidInputError
-from components.core.store import Store, lock_holder
-
-_GLOB_CHARACTERS = "*?["
+from components.core.store import Store, is_hidden, lock_holder
 
 
 @final
@@ -30,19 +29,20 @@ class S3Store(Store):
 
     def list_files(self, uri: str) -> list[str]:
         bucket, key = _split(uri)
-        prefix = key
-        for position, character in enumerate(key):
-            if character in _GLOB_CHARACTERS:
-                prefix = key[:position]
-                break
+        prefix = re.split(r"[*?\[]", key, maxsplit=1)[0]
         with _service(uri):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
         if prefix != key:
-            keys = [found for found in keys if fnmatch.fnmatchcase(found, key)]
+            keys = [found for found in keys if _matches(found.split("/"), key.split("/"))]
         else:
             below = key.rstrip("/") + "/" if key else ""
-            keys = [found for found in keys if found == key or found.startswith(below)]
+            keys = [
+                found
+                for found in keys
+                if found == key
+                or (found.startswith(below) and not is_hidden(PurePosixPath(found.removeprefix(below))))
+            ]
         return sorted(f"s3://{bucket}/{found}" for found in keys if not found.endswith("/"))
 
     def exists(self, uri: str) -> bool:
@@ -102,7 +102,10 @@ class S3Store(Store):
         try:
             self.write_bytes(place, json.dumps(lock_holder()).encode(), if_absent=True)
         except ConflictError as error:
-            holder = self.read_bytes(place).decode()
+            try:
+                holder = self.read_bytes(place).decode()
+            except FileNotFoundError:
+                holder = "finished this moment"
             raise ConflictError(
                 f"{uri}: another run is writing this ({holder}); wait for it, or delete {place} if it is dead"
             ) from error
@@ -110,6 +113,19 @@ class S3Store(Store):
             yield
         finally:
             self.delete(place)
+
+
+def _matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Glob matching as on a disk: `*` stays within one part, `**` spans any number of them."""
+    if not patterns or not parts:
+        return not parts and all(pattern == "**" for pattern in patterns)
+    if patterns[0] == "**" and _matches(parts, patterns[1:]):
+        return True
+    if parts[0].startswith(".") and not patterns[0].startswith("."):
+        return False
+    if patterns[0] == "**":
+        return _matches(parts[1:], patterns)
+    return fnmatch.fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])
 
 
 def _split(uri: str) -> tuple[str, str]:

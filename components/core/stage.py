@@ -1,29 +1,16 @@
-"""The harness around every stage: parse, fetch, verify, run, validate, publish, manifest last.
+"""The harness around every stage: fetch, verify, run, validate, publish, manifest last."""
 
-    python -m components.<stage> --params JSON|URI --in-<name> URI … --out-<name> URI
-
-`{key}` in the output's URI becomes the head of the cache key. The last line on standard output is one
-JSON object that says where the artifact is; everything else goes to standard error.
-"""
-
-import argparse
 import dataclasses
-import errno
 import json
-import logging
 import os
 import platform
 import shutil
-import signal
 import sys
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
-
-from pydantic import ValidationError
 
 from components.core.checkpoint import Checkpoint
 from components.core.errors import (
@@ -45,10 +32,9 @@ from components.core.manifest import (
     package_versions,
     read_manifest,
 )
-from components.core.store import join, name_of, open_store
+from components.core.store import is_disk_full, join, name_of, open_store
 from components.core.strategy import Config, load_object
 
-logger = logging.getLogger(__name__)
 KEY_LENGTH = 16  # hex digits of the cache key that stand in a URI
 
 
@@ -97,9 +83,10 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage gets besides data: the place for its checkpoints."""
+    """What a stage gets besides data: the place for its checkpoints, and where its inputs came from."""
 
     checkpoint: Checkpoint
+    uris: Mapping[str, str] = field(default_factory=dict)
 
 
 class Run(Protocol):
@@ -160,11 +147,11 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
             found is kept at `<output>.failed`.
     """
     started = datetime.now(UTC)
-    uris = _complete(spec, params, inputs)
-    found = {name: _identify(_input(spec, name), uri) for name, uri in uris.items()}
+    _check_names(spec, inputs)
+    found = {name: _identify(_input(spec, name), uri) for name, uri in inputs.items()}
     keyed = {name: sha for name, sha in found.items() if _input(spec, name).keyed}
     key = cache_key(spec.name, params.identity(), code_version(), keyed)
-    uri = output.replace("{key}", key[:KEY_LENGTH])
+    uri = output.rstrip("/").replace("{key}", key[:KEY_LENGTH])
     store = open_store(uri)
 
     done = _finished(spec, uri, key, started)
@@ -174,112 +161,75 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
         done = _finished(spec, uri, key, started)  # by whoever held the lock before us
         if done:
             return done
-        with store.scratch(uri) as scratch:
-            local, entries = _fetch_inputs(spec, uris, found, scratch / "inputs")
-            directory, docs = scratch / "output", scratch / "failed"
-            directory.mkdir()
-            docs.mkdir()
-            checkpoint = Checkpoint(uri, scratch)
-            try:
-                run: Run = load_object(spec.run)
-                metrics = run(params, local, directory, Context(checkpoint))
-                contract: Contract = load_object(spec.contract)
-                validation = contract(directory, params, docs / "data_docs")
-            except GateFailedError as error:
-                shutil.move(directory, docs / "output")
-                store.upload(docs, f"{uri}.failed")
-                raise GateFailedError(f"{error}\nwhat was found is kept at {uri}.failed") from error
-            except OSError as error:
-                if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                    raise InfrastructureError(f"{uri}: the disk is full") from error
+        uris = {**_defaults(spec, params), **inputs}
+        found |= {name: _identify(_input(spec, name), uris[name]) for name in uris.keys() - found.keys()}
+        try:
+            manifest = _produce(spec, params, uris, found, key=key, uri=uri, started=started)
+        except RecloopError:
+            raise
+        except ModuleNotFoundError as error:
+            if (error.name or "components").startswith("components"):
                 raise
-            manifest = Manifest(
-                stage=spec.name,
-                artifact=spec.output,
-                key=key,
-                params=params.model_dump(mode="json"),
-                code_version=code_version(),
-                git_sha=git_sha(),
-                image_digest=os.environ.get("RECLOOP_IMAGE_DIGEST"),
-                inputs=entries,
-                files=describe_files(directory, validation.tables),
-                metrics=dict(metrics),
-                validation=dict(validation.summary),
-                seed=getattr(params, "seed", None),
-                device=_device(),
-                packages=package_versions(),
-                started=started,
-                ended=datetime.now(UTC),
-            )
-            store.upload(directory, uri)
-            store.write_bytes(join(uri, MANIFEST), manifest.to_json())
-            checkpoint.discard()
+            raise InvalidInputError(
+                f"{spec.name}: needs the package {error.name!r}, which is not installed; "
+                "pip install 'recloop[all]'"
+            ) from error
+        except Exception as error:
+            if is_disk_full(error):
+                raise InfrastructureError(f"{uri}: the disk is full") from error
+            raise
     return _result(spec, uri, manifest, skipped=False, started=started)
 
 
-def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
-    """The command of a stage; returns its exit code (see `components.core.errors`)."""
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format=f"%(asctime)s {spec.name}: %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    signal.signal(signal.SIGTERM, _stop)
-    parser = _parser(spec)
-    options = vars(parser.parse_args(arguments))
-    try:
-        params = _parse_params(spec, options.pop("params"))
-        output = options.pop("output")
-        result = execute(spec, params, {name: uri for name, uri in options.items() if uri}, output)
-    except RecloopError as error:
-        logger.error("%s: %s", type(error).__name__.removesuffix("Error"), error)
-        return error.exit_code
-    except Exception:
-        logger.error("this is a bug in the stage:\n%s", traceback.format_exc())
-        return 1
-    logger.info("%s %s", "already done:" if result.skipped else "wrote", result.uri)
-    print(result.to_json())
-    return 0
-
-
-def _stop(signum: int, _: object) -> None:
-    raise SystemExit(128 + signum)  # unwinds: scratch is removed, the lock let go
-
-
-def _parser(spec: StageSpec) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m components.{spec.name}", allow_abbrev=False)
-    parser.add_argument("--params", required=True, help="JSON, or the URI of a JSON file")
-    for entry in spec.inputs:
-        kind = f"a {entry.artifact} artifact" if entry.artifact else "file, directory, glob or s3:// prefix"
-        parser.add_argument(
-            f"--in-{entry.name}",
-            dest=entry.name,
-            required=entry.required,
-            metavar="URI",
-            help=kind + ("" if entry.required else " (optional)"),
-        )
-    parser.add_argument(
-        f"--out-{spec.output}",
-        dest="output",
-        required=True,
-        metavar="URI",
-        help="where the artifact goes; {key} becomes the cache key",
-    )
-    return parser
-
-
-def _parse_params(spec: StageSpec, text: str) -> Config:
-    if not text.lstrip().startswith("{"):
+def _produce(
+    spec: StageSpec,
+    params: Config,
+    uris: Mapping[str, str],
+    hashes: Mapping[str, str],
+    *,
+    key: str,
+    uri: str,
+    started: datetime,
+) -> Manifest:
+    """Fetch, run, validate, publish. We hold the lock on `uri`."""
+    store = open_store(uri)
+    with store.scratch(uri) as scratch:
+        local, entries = _fetch_inputs(spec, uris, hashes, scratch / "inputs")
+        directory, docs = scratch / "output", scratch / "failed"
+        directory.mkdir()
+        docs.mkdir()
+        checkpoint = Checkpoint(uri, scratch)
         try:
-            text = open_store(text).read_bytes(text).decode()
-        except FileNotFoundError as error:
-            raise InvalidInputError(f"--params {text}: no such file, and not JSON") from error
-    try:
-        return spec.params.model_validate_json(text)
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: got {e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise InvalidInputError("--params:\n" + "\n".join(lines)) from error
+            run: Run = load_object(spec.run)
+            metrics = run(params, local, directory, Context(checkpoint, uris))
+            contract: Contract = load_object(spec.contract)
+            validation = contract(directory, params, docs / "data_docs")
+        except GateFailedError as error:
+            shutil.move(directory, docs / "output")
+            store.upload(docs, f"{uri}.failed")
+            raise GateFailedError(f"{error}\nwhat was found is kept at {uri}.failed") from error
+        manifest = Manifest(
+            stage=spec.name,
+            artifact=spec.output,
+            key=key,
+            params=params.model_dump(mode="json"),
+            code_version=code_version(),
+            git_sha=git_sha(),
+            image_digest=os.environ.get("RECLOOP_IMAGE_DIGEST"),
+            inputs=entries,
+            files=describe_files(directory, validation.tables),
+            metrics=dict(metrics),
+            validation=dict(validation.summary),
+            seed=getattr(params, "seed", None),
+            device=_device(),
+            packages=package_versions(),
+            started=started,
+            ended=datetime.now(UTC),
+        )
+        store.upload(directory, uri)
+        store.write_bytes(join(uri, MANIFEST), manifest.to_json())
+        checkpoint.discard()
+    return manifest
 
 
 def _input(spec: StageSpec, name: str) -> InputSpec:
@@ -289,16 +239,25 @@ def _input(spec: StageSpec, name: str) -> InputSpec:
     raise InvalidInputError(f"{spec.name}: unknown input {name!r}; allowed: {[i.name for i in spec.inputs]}")
 
 
-def _complete(spec: StageSpec, params: Config, inputs: Mapping[str, str]) -> dict[str, str]:
-    uris = dict(inputs)
+def _check_names(spec: StageSpec, inputs: Mapping[str, str]) -> None:
+    for name in inputs:
+        _input(spec, name)
     for entry in spec.inputs:
-        if entry.name not in uris and entry.default:
+        if entry.required and entry.name not in inputs:
+            raise InvalidInputError(f"{spec.name}: input {entry.name!r} is missing")
+
+
+def _defaults(spec: StageSpec, params: Config) -> dict[str, str]:
+    """URIs of the inputs that the command need not name. They are never part of the cache key, so
+    nobody is asked for them where the work is done already."""
+    uris = {}
+    for entry in spec.inputs:
+        if entry.default:
+            assert not entry.keyed
             find: Callable[[Config], str | None] = load_object(entry.default)
             uri = find(params)
             if uri:
                 uris[entry.name] = uri
-        if entry.required and entry.name not in uris:
-            raise InvalidInputError(f"{spec.name}: input {entry.name!r} is missing")
     return uris
 
 
@@ -357,6 +316,12 @@ def _finished(spec: StageSpec, uri: str, key: str, started: datetime) -> StageRe
         manifest = read_manifest(uri)
     except FileNotFoundError:
         return None
+    for name in manifest.files:
+        if not open_store(uri).exists(join(uri, name)):
+            raise IntegrityError(
+                f"{join(uri, name)}: is missing, though the manifest names it; "
+                f"delete {uri} to have it made again"
+            )
     if manifest.key != key:
         raise ConflictError(
             f"{uri}: holds the result of other work (key {manifest.key[:KEY_LENGTH]}, this is "

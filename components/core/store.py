@@ -15,12 +15,15 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, final
 from urllib.parse import urlsplit
 
 from components.core.errors import ConflictError, InfrastructureError, InvalidInputError
 from components.core.hashing import sha256_file
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_UNUSABLE = {errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.EEXIST, errno.ENAMETOOLONG}
 
 
 class Store(ABC):
@@ -61,7 +64,7 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, uri: str) -> None:
-        """Remove one file; no error when there is none."""
+        """Remove one file, and its directory if that leaves it empty; no error when there is none."""
 
     @abstractmethod
     def scratch(self, uri: str) -> contextlib.AbstractContextManager[Path]:
@@ -94,12 +97,13 @@ class LocalStore(Store):
 
     def list_files(self, uri: str) -> list[str]:
         path = _path(uri)
-        if path.is_dir():
-            found = [str(below) for below in path.rglob("*") if below.is_file()]
-            return sorted(name for name in found if not _is_hidden(Path(name).relative_to(path)))
-        if path.exists():
-            return [str(path)]
-        return sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
+        with _disk(uri):
+            if path.is_dir():
+                found = [below for below in path.rglob("*") if below.is_file()]
+                return sorted(str(name) for name in found if not is_hidden(name.relative_to(path)))
+            if path.exists():
+                return [str(path)]
+            return sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
 
     def exists(self, uri: str) -> bool:
         return _path(uri).is_file()
@@ -148,18 +152,21 @@ class LocalStore(Store):
                 shutil.move(source, destination)
 
     def delete(self, uri: str) -> None:
+        path = _path(uri)
         with _disk(uri):
-            _path(uri).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty
+            path.parent.rmdir()
 
     @contextlib.contextmanager
     def scratch(self, uri: str) -> Iterator[Path]:
         place = _path(uri)
         with _disk(uri):
             place.parent.mkdir(parents=True, exist_ok=True)
-            for stale in place.parent.glob(f".{place.name}.*"):  # a killed writer's; we hold the lock
-                if stale.is_dir():
-                    shutil.rmtree(stale, ignore_errors=True)
-            directory = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+            prefix = f".{place.name}.scratch-"
+            for stale in place.parent.glob(f"{glob.escape(prefix)}*"):  # a killed writer's; we hold the lock
+                shutil.rmtree(stale, ignore_errors=True)
+            directory = Path(tempfile.mkdtemp(prefix=prefix, dir=place.parent))
         try:
             yield directory
         finally:
@@ -209,8 +216,21 @@ def _path(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
 
 
-def _is_hidden(path: Path) -> bool:
+def is_hidden(path: PurePath) -> bool:
+    """Whether a file found below a directory is not data: `_SUCCESS`, `.DS_Store`, `_manifest.json`, …"""
     return any(part.startswith((".", "_")) for part in path.parts)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a full disk is behind an error, also where a library words it in its own way."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return True
+        if any(words in str(cause) for words in ("No space left on device", "disk is full")):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 @contextlib.contextmanager
@@ -221,10 +241,10 @@ def _disk(uri: str) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except PermissionError as error:
-        raise InvalidInputError(f"{uri}: cannot be written or read: permission denied") from error
+        raise InvalidInputError(f"{uri}: cannot be read or written: permission denied") from error
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in _FULL:
             raise InfrastructureError(f"{uri}: the disk is full") from error
-        if error.errno in {errno.ENOTDIR, errno.EROFS, errno.EEXIST, errno.ENAMETOOLONG}:
-            raise InvalidInputError(f"{uri}: cannot be written: {error.strerror}") from error
+        if error.errno in _UNUSABLE:
+            raise InvalidInputError(f"{uri}: cannot be read or written: {error.strerror}") from error
         raise InfrastructureError(f"{uri}: {error.strerror or error}") from error

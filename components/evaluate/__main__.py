@@ -3,6 +3,6 @@
 import sys
 
 from components.catalog import EVALUATE
-from components.core.stage import main
+from components.core.command import main
 
 sys.exit(main(EVALUATE))

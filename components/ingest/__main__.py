@@ -3,6 +3,6 @@
 import sys
 
 from components.catalog import INGEST
-from components.core.stage import main
+from components.core.command import main
 
 sys.exit(main(INGEST))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.core.errors import InvalidInputError
 from components.core.recipe.judgement import (
     EvaluateParams,
     Evaluation,
@@ -114,13 +115,18 @@ class Recipe(Config):
     @property
     def workspace_uri(self) -> str:
         """Where artifacts go: absolute, without a trailing slash."""
-        place = self.workspace or os.environ.get("RECLOOP_WORKSPACE", "workspace")
+        place = self.workspace or os.environ.get("RECLOOP_WORKSPACE") or "workspace"
         return absolute_uri(place).rstrip("/")
 
     @property
     def tracking_uri(self) -> str:
         """The MLflow server, or SQLite beside the artifacts."""
         named = self.registry.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        if not named and "://" in self.workspace_uri:
+            raise InvalidInputError(
+                f"registry.tracking_uri: missing, and {self.workspace_uri} cannot hold SQLite; "
+                "name an MLflow server there or in MLFLOW_TRACKING_URI"
+            )
         return named or f"sqlite:///{self.workspace_uri}/mlflow.db"
 
     @property
@@ -159,6 +165,7 @@ class Recipe(Config):
 
 def absolute_uri(place: str) -> str:
     """`place` as it is if it has a scheme, else absolute under $RECLOOP_HOME (or the working directory)."""
+    place = place.removeprefix("file://")
     if "://" in place:
         return place
     return str(Path(os.environ.get("RECLOOP_HOME", ".")).absolute() / Path(place).expanduser())
