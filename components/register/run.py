@@ -1,0 +1,190 @@
+"""Register: what was judged becomes a model version, and the champion if the verdict says so."""
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from components.core import columns
+from components.core.errors import ConflictError
+from components.core.lineage import read_lineage
+from components.core.manifest import Manifest
+from components.core.policy import Policy
+from components.core.recipe import RegisterParams
+from components.core.stage import Context
+from components.data.parquet import read_table, write_table
+from components.registry import champion
+from components.registry.connection import connect, reaching
+from components.registry.publishing import RunRecord, Version, find_version, publish
+
+
+def run(
+    params: RegisterParams, inputs: Mapping[str, Path], output: Path, context: Context
+) -> Mapping[str, float]:
+    """Register the model, and move the aliases.
+
+    A version that an earlier, killed attempt registered is taken up again.
+
+    Raises:
+        ConflictError: the champion is not the one that the evaluation compared with.
+        InfrastructureError: MLflow cannot be reached.
+    """
+    manifests = read_lineage(inputs)
+    verdict = json.loads((inputs["evaluation"] / "verdict.json").read_text())
+    tags = _version_tags(manifests, context.uris)
+    client = connect(params.tracking_uri)
+    with reaching(params.tracking_uri):
+        keys = (champion.MODEL_SHA256, champion.EVALUATION_SHA256)
+        version = find_version(client, params.model, {key: tags[key] for key in keys})
+        current = champion.champion_version(client, params.model)
+        ours = version is not None and current == version.version
+        if current != verdict["champion_version"] and not ours:
+            raise ConflictError(_changed(params.model, verdict["champion_version"], current))
+        if version is None:
+            version = _publish(client, params, inputs, manifests, verdict, tags)
+        aliases = [champion.CHALLENGER, *([champion.CHAMPION] if verdict["promote"] else [])]
+        for alias in aliases:
+            client.set_registered_model_alias(params.model, alias, version.version)
+    _write(output, params, version, verdict, aliases)
+    return {"version": float(version.version), "promoted": float(verdict["promote"])}
+
+
+def _changed(model: str, judged: str | None, current: str | None) -> str:
+    def name(version: str | None) -> str:
+        return "no champion" if version is None else f"version {version}"
+
+    return (
+        f"{model}: the champion has changed since the evaluation, which compared with {name(judged)}; "
+        f"now it is {name(current)}. Evaluate again against it, with --set evaluation.attempt=2 (or the "
+        "next number that was not used yet)"
+    )
+
+
+def _version_tags(manifests: Mapping[str, Manifest], uris: Mapping[str, str]) -> dict[str, str]:
+    tags = {}
+    for name, manifest in manifests.items():
+        tags[f"recloop.{name}_sha256"] = manifest.sha256
+        tags[f"recloop.{name}_uri"] = uris[name]
+    return tags
+
+
+def _publish(
+    client: Any,
+    params: RegisterParams,
+    inputs: Mapping[str, Path],
+    manifests: Mapping[str, Manifest],
+    verdict: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> Version:
+    with tempfile.TemporaryDirectory() as scratch:
+        users = read_table(inputs["dataset"] / "users.parquet")
+        return publish(
+            client,
+            params.tracking_uri,
+            params.model,
+            _record(params, inputs, manifests, tags),
+            tables=_serving_tables(inputs["dataset"], inputs["model"], Path(scratch)),
+            example=str(users[columns.USER_ID][0].as_py()),
+            tags=tags,
+            description=verdict["reason"],
+        )
+
+
+def _record(
+    params: RegisterParams,
+    inputs: Mapping[str, Path],
+    manifests: Mapping[str, Manifest],
+    tags: Mapping[str, str],
+) -> RunRecord:
+    policy = Policy.read(inputs["policy"])
+    training = json.loads((inputs["model"] / "training.json").read_text())
+    lineage = json.loads((inputs["evaluation"] / "lineage.json").read_text())
+    told = {"recipe": params.recipe, "policy": policy.patch, "trained": training["training"]}
+    means = read_table(inputs["evaluation"] / "metrics.parquet").to_pylist()
+    metrics = {f"{row[columns.METRIC]}@{row[columns.K]}": row[columns.VALUE] for row in means}
+    for manifest in manifests.values():
+        metrics[f"{manifest.stage}/wall_seconds"] = (manifest.ended - manifest.started).total_seconds()
+        for name, value in manifest.metrics.items():
+            metrics[f"{manifest.stage}/{name}"] = value
+    return RunRecord(
+        experiment=params.experiment,
+        params=dict(_flatten(told)),
+        metrics=metrics,
+        curves={
+            **_curves("search", inputs["policy"] / "trajectory.parquet"),
+            **_curves("retrain", inputs["model"] / "history.parquet"),
+        },
+        tags={**tags, **{f"recloop.{name}_sha256": sha256 for name, sha256 in lineage.items()}},
+        recipe=params.recipe,
+        files=[inputs["evaluation"] / "report.html"],
+    )
+
+
+def _flatten(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Leaves of nested objects under dotted names; lists stay whole, as JSON."""
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield (
+                f"{prefix}{name}",
+                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
+            )
+
+
+def _curves(prefix: str, path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Every column but the epoch as (epoch, value) pairs; epochs without a number are left out."""
+    table = read_table(path)
+    epochs = table[columns.EPOCH].to_pylist()
+    return {
+        f"{prefix}/{name}": [
+            (epoch, value)
+            for epoch, value in zip(epochs, table[name].to_pylist(), strict=True)
+            if value is not None and math.isfinite(value)
+        ]
+        for name in table.column_names
+        if name != columns.EPOCH
+    }
+
+
+def _serving_tables(dataset: Path, model: Path, scratch: Path) -> dict[str, Path]:
+    """What `components/registry/serving.py` reads."""
+    parts = [
+        read_table(dataset / f"{part}.parquet").select([columns.USER, columns.ITEM]) for part in columns.PARTS
+    ]
+    seen = pa.concat_tables(parts).sort_by([(columns.USER, "ascending"), (columns.ITEM, "ascending")])
+    popularity = read_table(dataset / "items.parquet").select([columns.ITEM_ID, columns.NUM_TRAIN])
+    tables = {"seen": seen, "popularity": popularity}
+    for name, table in tables.items():
+        write_table(table, scratch / f"{name}.parquet")
+    return {
+        **{name: scratch / f"{name}.parquet" for name in tables},
+        **{name: model / f"{name}.parquet" for name in ("user_embeddings", "item_embeddings")},
+    }
+
+
+def _write(
+    output: Path,
+    params: RegisterParams,
+    version: Version,
+    verdict: Mapping[str, Any],
+    aliases: Sequence[str],
+) -> None:
+    scalars = {
+        "model": params.model,
+        "version": version.version,
+        "run_id": version.run_id,
+        "promoted": verdict["promote"],
+        "reason": verdict["reason"],
+        "previous_champion_version": verdict["champion_version"],
+    }
+    document = {**scalars, "aliases": list(aliases)}
+    (output / "registration.json").write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    schema = pa.schema(
+        [pa.field(name, pa.bool_() if name == "promoted" else pa.string()) for name in scalars]
+    )
+    write_table(pa.Table.from_pylist([scalars], schema=schema), output / "registration.parquet")

@@ -1,0 +1,1 @@
+"""The model registry, MLflow. Nothing here imports it before it is asked something."""

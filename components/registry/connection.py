@@ -1,0 +1,84 @@
+"""A quiet MLflow client, and its errors in our words."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from components.core.errors import InfrastructureError
+from components.core.store import open_store
+
+_SQLITE = "sqlite:///"
+_QUIET = {
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # else a fresh database tells of its migrations
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # whoever started us retries as well, with backoff
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def connect(tracking_uri: str) -> Any:
+    """An `MlflowClient` for runs and registered models at `tracking_uri`.
+
+    Settings that the environment makes for MLflow are left as they are.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def default_server(tracking_uri: str) -> Iterator[None]:
+    """Within the block MLflow's module-level functions work on `tracking_uri`.
+
+    They keep it in the environment, where it must not stay: other recipes look for their default there.
+    """
+    import mlflow
+
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    before = {name: os.environ.get(name) for name in names}
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def is_new(tracking_uri: str) -> bool:
+    """Whether `tracking_uri` is an SQLite file that nobody has made yet."""
+    if not tracking_uri.startswith(_SQLITE):
+        return False
+    path = tracking_uri.removeprefix(_SQLITE)
+    return not open_store(path).exists(path)
+
+
+def artifact_root(tracking_uri: str, experiment: str) -> str | None:
+    """Where an experiment's artifacts go: beside an SQLite file; a server decides for itself (None)."""
+    if not tracking_uri.startswith(_SQLITE):
+        return None
+    return f"{os.path.dirname(os.path.abspath(tracking_uri.removeprefix(_SQLITE)))}/mlflow/{experiment}"
+
+
+@contextmanager
+def reaching(tracking_uri: str) -> Iterator[None]:
+    """Turn what MLflow, its database or its network raise into InfrastructureError."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError) as error:
+        first, *_ = str(error).splitlines() or [type(error).__name__]
+        raise InfrastructureError(f"MLflow at {tracking_uri}: {first}") from error

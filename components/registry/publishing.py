@@ -1,0 +1,163 @@
+"""A training run and the model version that came of it, as MLflow records."""
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, final
+
+from components.registry.connection import artifact_root, default_server
+
+_SERVING: Final = Path(__file__).with_name("serving.py")
+_REQUIREMENTS: Final = ("mlflow", "numpy", "pandas", "pyarrow")
+_BATCH: Final = 100  # MLflow takes no more parameters at a time
+_MAX_PARAM_LENGTH: Final = 6000
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What an MLflow run shall hold.
+
+    Attributes:
+        curves: name → (step, value) pairs.
+        recipe: stored as `recipe.yaml`.
+        files: stored under their own names.
+    """
+
+    experiment: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    curves: Mapping[str, Sequence[tuple[int, float]]]
+    tags: Mapping[str, str]
+    recipe: Mapping[str, Any]
+    files: Sequence[Path]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A registered model version."""
+
+    version: str
+    run_id: str
+
+
+def find_version(client: Any, model: str, tags: Mapping[str, str]) -> Version | None:
+    """The newest version that carries all of `tags`, or None."""
+    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    found = client.search_model_versions(f"name = '{model}' and {wanted}")
+    if not found:
+        return None
+    newest = max(found, key=lambda version: int(version.version))
+    return Version(version=str(newest.version), run_id=newest.run_id)
+
+
+def publish(
+    client: Any,
+    tracking_uri: str,
+    model: str,
+    run: RunRecord,
+    *,
+    tables: Mapping[str, Path],
+    example: str,
+    tags: Mapping[str, str],
+    description: str,
+) -> Version:
+    """Log `run`, store the serving model with its tables, and register it as a new version of `model`.
+
+    Args:
+        tables: the Parquet files that `serving.py` reads, by the names it knows.
+        example: a user id, stored as the input example.
+        tags, description: of the version.
+    """
+    import mlflow
+
+    experiment_id = _experiment(client, tracking_uri, run.experiment)
+    with default_server(tracking_uri):
+        active = mlflow.start_run(experiment_id=experiment_id, tags=dict(run.tags))
+        with active:
+            _log(client, active.info.run_id, run)
+            mlflow.log_dict(dict(run.recipe), "recipe.yaml")
+            for path in run.files:
+                mlflow.log_artifact(str(path))
+            logged = _log_model(tables, example)
+    _ensure_registered(client, model)
+    created = client.create_model_version(
+        model,
+        source=f"models:/{logged.model_id}",
+        run_id=active.info.run_id,
+        tags=dict(tags),
+        description=description,
+        model_id=logged.model_id,
+    )
+    return Version(version=str(created.version), run_id=active.info.run_id)
+
+
+def metric_name(name: str) -> str:
+    """`name` in the letters that MLflow allows: recall@20 becomes recall_at_20."""
+    return re.sub(r"[^\w.\-/ ]", "_", name.replace("@", "_at_"))
+
+
+def _experiment(client: Any, tracking_uri: str, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, artifact_location=artifact_root(tracking_uri, name)))
+
+
+def _ensure_registered(client: Any, model: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(model)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _log(client: Any, run_id: str, run: RunRecord) -> None:
+    from mlflow.entities import Metric, Param
+
+    now_ms = int(time.time() * 1000)
+    params = [Param(name, value[:_MAX_PARAM_LENGTH]) for name, value in run.params.items()]
+    metrics = [Metric(metric_name(name), value, now_ms, 0) for name, value in run.metrics.items()]
+    metrics += [
+        Metric(metric_name(name), value, now_ms, step)
+        for name, points in run.curves.items()
+        for step, value in points
+    ]
+    for some_params in _batches(params):
+        client.log_batch(run_id, params=some_params)
+    for some_metrics in _batches(metrics):
+        client.log_batch(run_id, metrics=some_metrics)
+
+
+def _batches(entries: Iterable[Any]) -> Iterator[list[Any]]:
+    remaining = iter(entries)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch
+
+
+def _log_model(tables: Mapping[str, Path], example: str) -> Any:
+    import mlflow
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    answer = {"user_id": "string", "rank": "long", "item_id": "string", "score": "double"}
+    return mlflow.pyfunc.log_model(
+        name="recommender",
+        python_model=str(_SERVING),
+        artifacts={name: str(path) for name, path in tables.items()},
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("string", "user_id")]),
+            outputs=Schema([ColSpec(kind, name) for name, kind in answer.items()]),
+            params=ParamSchema([ParamSpec("k", "long", 20)]),
+        ),
+        input_example=pd.DataFrame({"user_id": [example]}),
+        pip_requirements=[f"{package}=={installed(package)}" for package in _REQUIREMENTS],
+    )
