@@ -19,9 +19,9 @@ from components.core.strategy import Config, Strategy
 class Temperature(Config):
     """τ(t) = max(minimum, start − rate · t) at training step t (AutoLoss §3.3)."""
 
-    start: Positive = 1.0
-    rate: Annotated[float, Field(ge=0)] = 5e-5
-    minimum: Positive = 0.01
+    start: Positive = Field(default=1.0, description="τ before the first step")
+    rate: Annotated[float, Field(ge=0)] = Field(default=5e-5, description="decrease per training step")
+    minimum: Positive = Field(default=0.01, description="τ stays at least this")
 
     def at(self, step: int) -> float:
         """τ at training step `step`, counted from 0."""
@@ -40,18 +40,19 @@ class AutoSample(Strategy):
 
     implementation: ClassVar[str] = "components.rec.searchers.autosample:search"
     kind: Literal["autosample"] = "autosample"
-    samplers: Annotated[tuple[SamplerConfig, ...], Field(min_length=2)] = (
-        UniformSampler(),
-        PopularitySampler(),
-        DnsSampler(),
+    samplers: Annotated[tuple[SamplerConfig, ...], Field(min_length=2)] = Field(
+        default=(UniformSampler(), PopularitySampler(), DnsSampler()),
+        description="the candidates, each kind once",
     )
-    alpha_learning_rate: Positive = 1e-2
+    alpha_learning_rate: Positive = Field(default=1e-2, description="Adam's, for the samplers' logits α")
     temperature: Temperature = Temperature()
     straight_through: bool = Field(
         default=True, description="eq. 10 forward and eq. 11 backward; false: eq. 11 in both"
     )
-    epochs: Count = 50
-    patience: Count = 10
+    epochs: Count = Field(default=50, description="at most so many passes over the positives")
+    patience: Count = Field(
+        default=10, description="stop after so many validations without a better `training.metric`"
+    )
 
     @field_validator("samplers")
     @classmethod

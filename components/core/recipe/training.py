@@ -20,8 +20,8 @@ class MatrixFactorization(Strategy):
 
     implementation: ClassVar[str] = "components.rec.models.mf:MatrixFactorizationModel"
     kind: Literal["mf"] = "mf"
-    dim: Count = 64
-    init_std: Positive = 0.1
+    dim: Count = Field(default=64, description="length of an embedding")
+    init_std: Positive = Field(default=0.1, description="standard deviation of the initial embeddings")
 
 
 class LightGcn(Strategy):
@@ -29,9 +29,9 @@ class LightGcn(Strategy):
 
     implementation: ClassVar[str] = "components.rec.models.lightgcn:LightGcnModel"
     kind: Literal["lightgcn"] = "lightgcn"
-    dim: Count = 64
-    num_layers: Count = 3
-    init_std: Positive = 0.1
+    dim: Count = Field(default=64, description="length of an embedding")
+    num_layers: Count = Field(default=3, description="hops of the propagation")
+    init_std: Positive = Field(default=0.1, description="standard deviation of the initial embeddings")
 
 
 class Ngcf(Strategy):
@@ -39,10 +39,14 @@ class Ngcf(Strategy):
 
     implementation: ClassVar[str] = "components.rec.models.ngcf:NgcfModel"
     kind: Literal["ngcf"] = "ngcf"
-    dim: Count = 64
-    init_std: Positive = 0.1
-    layer_dims: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 64, 64)
-    message_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dim: Count = Field(default=64, description="length of an embedding before the first layer")
+    init_std: Positive = Field(default=0.1, description="standard deviation of the initial embeddings")
+    layer_dims: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        default=(64, 64, 64), description="width of each layer's output"
+    )
+    message_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.1, description="share of a layer's output that is dropped in training"
+    )
     normalize_layers: bool = Field(
         default=False, description="scale each layer's rows to length 1, as the official code does"
     )
@@ -66,7 +70,9 @@ class PopularitySampler(Strategy):
 
     implementation: ClassVar[str] = "components.rec.samplers.popularity:Popularity"
     kind: Literal["popularity"] = "popularity"
-    beta: Annotated[float, Field(ge=0, le=4)] = 0.75  # AutoSample B.3
+    beta: Annotated[float, Field(ge=0, le=4)] = Field(
+        default=0.75, description="0 is uniform, 1 is proportional to popularity"
+    )  # AutoSample B.3
 
 
 class DnsSampler(Strategy):
@@ -74,7 +80,9 @@ class DnsSampler(Strategy):
 
     implementation: ClassVar[str] = "components.rec.samplers.dns:DynamicNegative"
     kind: Literal["dns"] = "dns"
-    pool_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    pool_size: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=32, description="uniform candidates, of which the highest-scored is taken"
+    )
 
 
 class AobprSampler(Strategy):
@@ -85,7 +93,9 @@ class AobprSampler(Strategy):
 
     implementation: ClassVar[str] = "components.rec.samplers.aobpr:AdaptiveOversampling"
     kind: Literal["aobpr"] = "aobpr"
-    lambda_: Annotated[float, Field(ge=0, alias="lambda")] = 500.0
+    lambda_: Annotated[float, Field(ge=0, alias="lambda")] = Field(
+        default=500.0, description="in ranks: about so many of a user's highest-scored items are drawn from"
+    )
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -114,25 +124,31 @@ LossConfig = BprLoss  # becomes a union on `kind` with the second loss
 class Training(Config):
     """The recipe's `training` section."""
 
-    model: ModelConfig = MatrixFactorization()
-    sampler: SamplerConfig = UniformSampler()
+    model: ModelConfig = Field(default=MatrixFactorization(), description="what is trained")
+    sampler: SamplerConfig = Field(
+        default=UniformSampler(), description="where negatives come from; a search may replace it"
+    )
     loss: LossConfig = BprLoss()
-    num_negatives: Annotated[int, Field(ge=1, le=1024)] = 1
-    batch_size: Count = 1024  # AutoSample B.5
-    learning_rate: Positive = 1e-3
+    num_negatives: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=1, description="negatives for each positive"
+    )
+    batch_size: Count = Field(default=1024, description="positives in a step")  # AutoSample B.5
+    learning_rate: Positive = Field(default=1e-3, description="Adam's")
     l2: NonNegative = Field(
         default=1e-4, description="weight of ½‖·‖² of the batch's own embeddings, per positive"
     )
-    epochs: Count = 100
+    epochs: Count = Field(default=100, description="at most so many passes over the positives")
     patience: Count = Field(
         default=10, description="stop after so many validations without a better `metric`"
     )
     validate_every: Count = Field(default=1, description="epochs between validations")
-    metric: MetricName = "ndcg@20"
+    metric: MetricName = Field(default="ndcg@20", description="what validation looks at, such as ndcg@20")
     warm_start: Literal["search", "none"] = Field(
         default="search", description="retrain from the search's weights, or from random ones"
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto takes a GPU where there is one"
+    )
 
 
 class RetrainParams(Config):

@@ -1,0 +1,104 @@
+"""A prepared dataset as tensors."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from components.core import columns
+from components.core.errors import InvalidInputError
+from components.rec.csr import Csr
+
+
+@final
+@dataclass(frozen=True)
+class PairBatch:
+    """B positive pairs.
+
+    Attributes:
+        user: (B,) int64.
+        item: (B,) int64.
+    """
+
+    user: Tensor
+    item: Tensor
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+@final
+@dataclass(frozen=True)
+class RankingData:
+    """Train and validation interactions; the test part is never loaded here.
+
+    Attributes:
+        user, item: (n,) int64, the train pairs in the dataset's order.
+        train: the items of each user in train; what samplers and rankings leave out.
+        valid: the items of each user in valid; may be empty.
+    """
+
+    num_users: int
+    num_items: int
+    user: Tensor
+    item: Tensor
+    train: Csr
+    valid: Csr
+
+    @classmethod
+    def load(cls, dataset: Path, device: torch.device) -> "RankingData":
+        """Read train, valid and the vocabularies' sizes from a dataset artifact."""
+        num_users = pq.read_metadata(dataset / "users.parquet").num_rows
+        num_items = pq.read_metadata(dataset / "items.parquet").num_rows
+        user, item = _pairs(dataset / "train.parquet", device)
+        return cls(
+            num_users,
+            num_items,
+            user,
+            item,
+            train=Csr.from_pairs(user, item, num_users),
+            valid=Csr.from_pairs(*_pairs(dataset / "valid.parquet", device), num_users),
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def popularity(self) -> Tensor:
+        """(I,) train interactions of each item."""
+        return torch.bincount(self.item, minlength=self.num_items)
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[PairBatch]:
+        """Every train pair once, in random order; the last batch may be smaller.
+
+        `generator` is a CPU generator, so that the order does not depend on the device.
+        """
+        order = torch.randperm(len(self), generator=generator).to(self.user.device)
+        for start in range(0, len(self), batch_size):
+            index = order[start : start + batch_size]
+            yield PairBatch(self.user[index], self.item[index])
+
+    def num_batches(self, batch_size: int) -> int:
+        return -(-len(self) // batch_size)
+
+
+def choose_device(asked: str) -> torch.device:
+    """`auto` is CUDA where there is one."""
+    if asked == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise InvalidInputError("training.device: got 'cuda', but this machine offers no CUDA device")
+    return torch.device(asked)
+
+
+def _pairs(path: Path, device: torch.device) -> tuple[Tensor, Tensor]:
+    table = pq.read_table(path, columns=[columns.USER, columns.ITEM])
+    user, item = (
+        torch.from_numpy(table[name].to_numpy().astype("int64")).to(device)
+        for name in (columns.USER, columns.ITEM)
+    )
+    return user, item

@@ -1,0 +1,91 @@
+"""What the training loop drives, and the plain learner that retraining uses."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor
+
+from components.core.columns import TRAIN_LOSS
+from components.core.hashing import derive_seed
+from components.core.recipe.training import Training
+from components.rec.data import PairBatch, RankingData
+from components.rec.models.base import RankingModel
+from components.rec.objective import PairwiseObjective, adam, build_sampler
+from components.rec.weights import load_optimizer_tensors, optimizer_tensors, prefixed, without_prefix
+
+
+class Learner(ABC):
+    """One optimisation step at a time. A learner that needs more than the train batch (validation
+    batches, history) draws it itself from the data it was built with, at its own pace.
+
+    Attributes:
+        model: what is validated and kept.
+    """
+
+    model: RankingModel
+
+    @abstractmethod
+    def step(self, batch: PairBatch) -> None:
+        """Update everything that learns on one batch."""
+
+    @abstractmethod
+    def end_epoch(self) -> dict[str, float]:
+        """The epoch's record, such as mean losses; starts the next epoch."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """All that a resumed learner needs besides the model's weights."""
+
+    @abstractmethod
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` gave."""
+
+
+@final
+class RankingLearner(Learner):
+    """Trains a model with one frozen sampler (Algorithm 2, lines 3 to 8)."""
+
+    def __init__(self, training: Training, data: RankingData, model: RankingModel, seed: int) -> None:
+        self.model = model
+        self._training = training
+        self._objective = PairwiseObjective(training, model)
+        self._sampler = build_sampler(training.sampler, data)
+        self._optimizer = adam(list(model.parameters()), training.learning_rate)
+        device = data.user.device
+        self._negatives = torch.Generator(device).manual_seed(derive_seed(seed, "negatives"))
+        self._dropout = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
+        self._loss_sum = torch.zeros((), device=device)
+        self._num_steps = 0
+
+    def step(self, batch: PairBatch) -> None:
+        scored = self._objective.positives(batch, self._dropout)
+        negative_BN = self._sampler.sample(
+            scored.encoded.detach(), batch.user, self._training.num_negatives, generator=self._negatives
+        )
+        loss = self._objective.loss(scored, negative_BN)
+        total = loss + self._training.l2 * self._objective.l2(scored, negative_BN)
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]  # torch
+        self._optimizer.step()
+        self._loss_sum += loss.detach()
+        self._num_steps += 1
+
+    def end_epoch(self) -> dict[str, float]:
+        record = {TRAIN_LOSS: float(self._loss_sum) / self._num_steps}
+        self._loss_sum.zero_()
+        self._num_steps = 0
+        return record
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            **prefixed("optimizer", optimizer_tensors(self._optimizer)),
+            "negatives": self._negatives.get_state(),
+            "dropout": self._dropout.get_state(),
+        }
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        load_optimizer_tensors(self._optimizer, without_prefix("optimizer", state))
+        self._negatives.set_state(state["negatives"].cpu())
+        self._dropout.set_state(state["dropout"].cpu())

@@ -1,0 +1,196 @@
+"""The training loop: epochs, validation, early stopping, checkpoints, resume."""
+
+import json
+import logging
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from components.core.checkpoint import Checkpoint
+from components.core.columns import EPOCH, TRAIN_LOSS
+from components.core.errors import GateFailedError
+from components.core.hashing import derive_seed
+from components.core.progress import progress
+from components.metrics.ranking import cut_off, per_user
+from components.rec.data import RankingData
+from components.rec.learner import Learner
+from components.rec.models.base import RankingModel
+from components.rec.ranking import hits, rank
+from components.rec.weights import load_tensors, prefixed, save_tensors, without_prefix
+
+logger = logging.getLogger(__name__)
+_CHECKPOINT_EVERY_S = 20.0
+_STATE_FILE, _LOOP_FILE = "state.safetensors", "loop.json"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how to stop.
+
+    Attributes:
+        metric: the validation metric that early stopping watches, such as `ndcg@20`.
+        from_start: whether the weights that training starts from are a candidate themselves (epoch 0):
+            then a warm start is never made worse.
+    """
+
+    epochs: int
+    patience: int
+    validate_every: int
+    batch_size: int
+    metric: str
+    from_start: bool = False
+
+
+@final
+@dataclass
+class Fit:
+    """What training left.
+
+    Attributes:
+        history: one record per epoch; metrics stand in those that were validated.
+        best_epoch: the epoch of the best validation, counted from 1 (0: the start; the last epoch
+            where there is no validation data).
+        weights: the model's weights of that epoch.
+        seconds: time spent in optimisation steps and in validation, over all resumptions.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_value: float = -math.inf
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        return int(self.history[-1][EPOCH]) if self.history else 0
+
+    def table(self) -> pa.Table:
+        """The history: epoch int32, everything else float64, null where an epoch has no value."""
+        names = sorted({name for record in self.history for name in record} - {EPOCH}, key=_column_order)
+        data: dict[str, Any] = {EPOCH: pa.array([int(r[EPOCH]) for r in self.history], pa.int32())}
+        for name in names:
+            data[name] = pa.array([record.get(name) for record in self.history], pa.float64())
+        return pa.table(data)
+
+
+def fit(
+    learner: Learner, data: RankingData, schedule: Schedule, *, seed: int, checkpoint: Checkpoint, name: str
+) -> Fit:
+    """Train until the validation metric has not improved for `patience` validations.
+
+    After a kill the same call goes on from its last checkpoint and ends with the same result.
+
+    Raises:
+        GateFailedError: the training loss is not finite.
+    """
+    order = torch.Generator().manual_seed(derive_seed(seed, "order"))
+    result = Fit()
+    _resume(checkpoint, learner, order, result)
+    if not result.history and schedule.from_start and data.valid.values.numel():
+        _judge(learner.model, data, schedule, result, {EPOCH: 0})
+    saved = time.monotonic()
+    while result.epochs < schedule.epochs and not _exhausted(result, schedule):
+        start = time.monotonic()
+        epoch = result.epochs + 1
+        with progress(f"{name}: epoch {epoch}/{schedule.epochs}", len(data), "positives") as shown:
+            for batch in data.batches(schedule.batch_size, order):
+                learner.step(batch)
+                shown.advance(len(batch))
+        record: dict[str, float] = {EPOCH: epoch, **learner.end_epoch()}
+        if not math.isfinite(record[TRAIN_LOSS]):
+            raise GateFailedError(
+                f"training sanity: the training loss of epoch {epoch} is {record[TRAIN_LOSS]}, need a finite "
+                "number; lower training.learning_rate"
+            )
+        _judge(learner.model, data, schedule, result, record)
+        result.seconds += time.monotonic() - start
+        logger.info("%s: %s", name, _line(record))
+        if time.monotonic() - saved > _CHECKPOINT_EVERY_S:
+            checkpoint.save(lambda directory: _write(directory, learner, order, result))
+            saved = time.monotonic()
+    return result
+
+
+@torch.no_grad()
+def validate(model: RankingModel, data: RankingData, metric: str) -> dict[str, float]:
+    """Mean metrics at the metric's K over the users with validation interactions; train is masked."""
+    encoded = model.encode()
+    users = torch.nonzero(data.valid.counts).flatten()
+    relevant = data.valid.select(users)
+    k = cut_off([metric])
+    top_QK = rank(encoded.users[users], encoded.items, data.train.select(users), k)
+    found = hits(top_QK, relevant).cpu().numpy()
+    values = per_user(found, relevant.counts.cpu().numpy(), [k])
+    return {name: float(value.mean()) for name, value in values.items()}
+
+
+def _judge(
+    model: RankingModel, data: RankingData, schedule: Schedule, result: Fit, record: dict[str, float]
+) -> None:
+    """Validate if it is time, keep the weights if they are the best, and enter the record."""
+    epoch = int(record[EPOCH])
+    has_validation = data.valid.values.numel() > 0
+    if has_validation and (epoch % schedule.validate_every == 0 or epoch == schedule.epochs):
+        record |= validate(model, data, schedule.metric)
+    value = record.get(schedule.metric, -math.inf)
+    if value > result.best_value or not has_validation:
+        result.best_value, result.best_epoch = value, epoch
+        result.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    result.history.append(record)
+
+
+def _exhausted(result: Fit, schedule: Schedule) -> bool:
+    since_best = [
+        record for record in result.history if record[EPOCH] > result.best_epoch and schedule.metric in record
+    ]
+    return len(since_best) >= schedule.patience
+
+
+def _write(directory: Path, learner: Learner, order: torch.Generator, result: Fit) -> None:
+    tensors = {
+        **prefixed("model", learner.model.state_dict()),
+        **prefixed("learner", learner.state()),
+        **prefixed("best", result.weights),
+        "order": order.get_state(),
+    }
+    save_tensors(tensors, directory / _STATE_FILE)
+    document = {
+        "history": result.history,
+        "best_epoch": result.best_epoch,
+        "best_value": result.best_value if math.isfinite(result.best_value) else None,
+        "seconds": result.seconds,
+    }
+    (directory / _LOOP_FILE).write_text(json.dumps(document))
+
+
+def _resume(checkpoint: Checkpoint, learner: Learner, order: torch.Generator, result: Fit) -> None:
+    directory = checkpoint.load()
+    if directory is None:
+        return
+    device = next(learner.model.parameters()).device
+    tensors = load_tensors(directory / _STATE_FILE, device)
+    learner.model.load_state_dict(without_prefix("model", tensors))
+    learner.load_state(without_prefix("learner", tensors))
+    order.set_state(tensors["order"].cpu())
+    document = json.loads((directory / _LOOP_FILE).read_text())
+    result.history = document["history"]
+    result.best_epoch = document["best_epoch"]
+    result.best_value = -math.inf if document["best_value"] is None else document["best_value"]
+    result.weights = without_prefix("best", tensors)
+    result.seconds = document["seconds"]
+    logger.info("resumed after epoch %d", result.epochs)
+
+
+def _column_order(name: str) -> tuple[bool, bool, str]:
+    return name == TRAIN_LOSS, "@" in name, name
+
+
+def _line(record: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.5g}" for name, value in record.items())

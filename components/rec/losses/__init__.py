@@ -1,0 +1,1 @@
+"""Losses, one value per positive, unreduced. Named in the recipe by `training.loss.kind`."""

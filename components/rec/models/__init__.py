@@ -1,0 +1,1 @@
+"""Recommendation models. One file each; named in the recipe by `training.model.kind`."""

@@ -1,0 +1,1 @@
+"""Negative samplers (AutoSample, Table 2). Named in the recipe by `training.sampler.kind`."""

@@ -1,0 +1,33 @@
+"""DNS: dynamic negative sampling (Zhang et al. 2013)."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding
+
+from components.core.recipe.training import DnsSampler
+from components.rec.data import RankingData
+from components.rec.models.base import Encoded
+from components.rec.samplers.base import Sampler, UnobservedItems
+
+
+@final
+class DynamicNegative(Sampler):
+    """The highest-scored of M unobserved items drawn uniformly, with replacement: the local rank of
+    AutoSample's Table 2 in its limit λ → 0, as its Appendix B.3 describes it."""
+
+    def __init__(self, config: DnsSampler, data: RankingData) -> None:
+        self._pool_size = config.pool_size
+        self._unobserved = UnobservedItems(data, torch.ones_like(data.popularity))
+
+    @torch.no_grad()
+    def sample(
+        self, encoded: Encoded, user_B: Tensor, num_negatives: int, *, generator: torch.Generator
+    ) -> Tensor:
+        pool_BC = self._unobserved.draw(user_B, num_negatives * self._pool_size, generator=generator)
+        user_BD = embedding(user_B, encoded.users)
+        score_BC = torch.bmm(embedding(pool_BC, encoded.items), user_BD[:, :, None]).squeeze(2)
+        shape = (len(user_B), num_negatives, self._pool_size)
+        best_BN1 = score_BC.reshape(shape).argmax(dim=2, keepdim=True)
+        return pool_BC.reshape(shape).gather(2, best_BN1).squeeze(2)

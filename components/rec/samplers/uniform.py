@@ -1,0 +1,25 @@
+"""RNS: random negative sampling (Rendle et al. 2009)."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from components.core.recipe.training import UniformSampler
+from components.rec.data import RankingData
+from components.rec.models.base import Encoded
+from components.rec.samplers.base import Sampler, UnobservedItems
+
+
+@final
+class Uniform(Sampler):
+    """p_u(j) = 1 / |I − I_u|."""
+
+    def __init__(self, config: UniformSampler, data: RankingData) -> None:
+        del config  # nothing to choose
+        self._unobserved = UnobservedItems(data, torch.ones_like(data.popularity))
+
+    def sample(
+        self, encoded: Encoded, user_B: Tensor, num_negatives: int, *, generator: torch.Generator
+    ) -> Tensor:
+        return self._unobserved.draw(user_B, num_negatives, generator=generator)

@@ -1,0 +1,1 @@
+"""Searchers: what a recipe's `search.kind` runs."""

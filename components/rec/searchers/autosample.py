@@ -1,0 +1,161 @@
+"""AutoSample: negative sampler search (eq. 9–12, Algorithm 1)."""
+
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from components.core.checkpoint import Checkpoint
+from components.core.columns import TRAIN_LOSS
+from components.core.hashing import derive_seed
+from components.core.policy import Policy
+from components.core.recipe.search import AutoSample
+from components.core.recipe.training import Training
+from components.rec.data import PairBatch, RankingData
+from components.rec.learner import Learner
+from components.rec.loop import Schedule, fit
+from components.rec.models.base import RankingModel
+from components.rec.objective import PairwiseObjective, ScoredPositives, adam, build_model, build_sampler
+from components.rec.searchers.base import SearchResult
+from components.rec.searchers.gumbel import gumbel_softmax
+from components.rec.weights import load_optimizer_tensors, optimizer_tensors, prefixed, without_prefix
+
+ALPHA, PROBABILITY, LOSS, TEMPERATURE = "alpha_", "probability_", "loss_", "temperature"
+
+
+def search(
+    config: AutoSample, training: Training, data: RankingData, *, seed: int, checkpoint: Checkpoint
+) -> SearchResult:
+    """Train W and α jointly; the policy is π* = argmax α* of the best validation epoch, whose weights
+    are W′ (§2.3.4)."""
+    model = build_model(training, data, seed)
+    learner = AutoSampleLearner(config, training, data, model, seed)
+    schedule = Schedule(
+        epochs=config.epochs,
+        patience=config.patience,
+        validate_every=training.validate_every,
+        batch_size=training.batch_size,
+        metric=training.metric,
+    )
+    trajectory = fit(learner, data, schedule, seed=seed, checkpoint=checkpoint, name="search")
+    best = trajectory.history[trajectory.best_epoch - 1]
+    alpha = {sampler.kind: best[ALPHA + sampler.kind] for sampler in config.samplers}
+    chosen = max(config.samplers, key=lambda sampler: alpha[sampler.kind])  # the first of equals
+    policy = Policy(
+        kind=config.kind,
+        patch={"sampler": chosen.model_dump(mode="json")},
+        decision={"sampler": chosen.kind, "alpha": alpha, training.metric: best[training.metric]},
+        best_epoch=trajectory.best_epoch,
+        epochs=trajectory.epochs,
+    )
+    return SearchResult(policy, trajectory, trajectory.weights)
+
+
+@final
+class AutoSampleLearner(Learner):
+    """W and α on the same batch, each with its own Adam; α without regularisation (Algorithm 1, B.5).
+
+    Straight-through: the forward value is the loss of the one sampler that eq. 10 draws, and α's
+    gradient is that of Σ pₜ Lₜ (eq. 11, 12). So W's gradient comes from the drawn sampler's loss alone,
+    and the other samplers' losses are needed as values only. One draw per batch, as eq. 12 has it.
+    """
+
+    def __init__(
+        self, config: AutoSample, training: Training, data: RankingData, model: RankingModel, seed: int
+    ) -> None:
+        device = data.user.device
+        self.model = model
+        self._config, self._training = config, training
+        self._kinds = [sampler.kind for sampler in config.samplers]
+        self._samplers = [build_sampler(sampler, data) for sampler in config.samplers]
+        self._objective = PairwiseObjective(training, model)
+        self.logit_T = nn.Parameter(torch.zeros(len(self._samplers), device=device))  # α = 1 / T at first
+        self._optimizer = adam(list(model.parameters()), training.learning_rate)
+        self._alpha_optimizer = adam([self.logit_T], config.alpha_learning_rate)
+        self._generators = {
+            name: torch.Generator(device).manual_seed(derive_seed(seed, "search", name))
+            for name in ("negatives", "dropout", "gumbel")
+        }
+        self._step = torch.zeros((), dtype=torch.int64)
+        self._num_steps = 0
+        self._sums = torch.zeros(2, len(self._samplers), device=device)  # of p and of the losses
+        self._loss_sum = torch.zeros((), device=device)
+
+    @property
+    def temperature(self) -> float:
+        """τ of the next step."""
+        return self._config.temperature.at(int(self._step))
+
+    def step(self, batch: PairBatch) -> None:
+        scored = self._objective.positives(batch, self._generators["dropout"])
+        looked_at = scored.encoded.detach()
+        negatives = [
+            sampler.sample(
+                looked_at, batch.user, self._training.num_negatives, generator=self._generators["negatives"]
+            )
+            for sampler in self._samplers
+        ]
+        log_alpha_T = torch.log_softmax(self.logit_T, dim=0)
+        probability_T = gumbel_softmax(log_alpha_T, self.temperature, self._generators["gumbel"])
+        weight_T = probability_T.detach()
+        if self._config.straight_through:
+            weight_T = torch.nn.functional.one_hot(weight_T.argmax(), len(weight_T)).float()
+
+        loss_T, total = self._losses(scored, negatives, weight_T.tolist())
+        # the same value again, weighted so that its gradient reaches α and nothing else
+        for_alpha = (probability_T * loss_T.detach()).sum()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._alpha_optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward([total, for_alpha])
+        self._optimizer.step()
+        self._alpha_optimizer.step()
+
+        self._step += 1
+        self._num_steps += 1
+        self._sums += torch.stack([probability_T.detach(), loss_T.detach()])
+        self._loss_sum += (weight_T * loss_T.detach()).sum()
+
+    def _losses(
+        self, scored: ScoredPositives, negatives: list[Tensor], weights: list[float]
+    ) -> tuple[Tensor, Tensor]:
+        """Every sampler's loss (T,), and the weighted total with L2 that W descends on."""
+        losses, total = [], torch.zeros((), device=scored.positive_B.device)
+        for negative_BN, weight in zip(negatives, weights, strict=True):
+            with torch.set_grad_enabled(weight > 0):
+                loss = self._objective.loss(scored, negative_BN)
+                if weight > 0:
+                    regularized = loss + self._training.l2 * self._objective.l2(scored, negative_BN)
+                    total = total + weight * regularized
+            losses.append(loss)
+        return torch.stack(losses), total
+
+    def end_epoch(self) -> dict[str, float]:
+        alpha = torch.softmax(self.logit_T.detach().double(), dim=0).tolist()
+        probability, loss = (self._sums / self._num_steps).tolist()
+        record: dict[str, float] = {}
+        for prefix, values in ((ALPHA, alpha), (PROBABILITY, probability), (LOSS, loss)):
+            record |= {prefix + kind: value for kind, value in zip(self._kinds, values, strict=True)}
+        record |= {TEMPERATURE: self.temperature, TRAIN_LOSS: float(self._loss_sum) / self._num_steps}
+        self._sums.zero_()
+        self._loss_sum.zero_()
+        self._num_steps = 0
+        return record
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            "logit": self.logit_T.detach(),
+            "step": self._step,
+            **prefixed("optimizer", optimizer_tensors(self._optimizer)),
+            **prefixed("alpha_optimizer", optimizer_tensors(self._alpha_optimizer)),
+            **prefixed("generator", {name: g.get_state() for name, g in self._generators.items()}),
+        }
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            self.logit_T.copy_(state["logit"])
+        self._step = state["step"].cpu()
+        load_optimizer_tensors(self._optimizer, without_prefix("optimizer", state))
+        load_optimizer_tensors(self._alpha_optimizer, without_prefix("alpha_optimizer", state))
+        for name, tensor in without_prefix("generator", state).items():
+            self._generators[name].set_state(tensor.cpu())

@@ -1,0 +1,16 @@
+"""Straight-through Gumbel-softmax (AutoSample eq. 10 and 11, AutoLoss eq. 9 and 10)."""
+
+import torch
+from torch import Tensor
+
+
+def gumbel_softmax(log_alpha: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """p = softmax((log α + g) / τ) over the last dimension, with fresh Gumbel noise g.
+
+    Its argmax is a draw from α (eq. 10), whatever τ; its gradient is what the straight-through
+    estimator uses in place of that of the argmax (eq. 11).
+    """
+    uniform = torch.rand(log_alpha.shape, generator=generator, device=log_alpha.device)
+    smallest = torch.finfo(uniform.dtype).tiny
+    noise = -torch.log(-torch.log(uniform.clamp(min=smallest)))
+    return torch.softmax((log_alpha + noise) / temperature, dim=-1)
