@@ -44,32 +44,43 @@ Scalar = bool | int | float | str
 class Parameter(Config):
     """A value that a run may set anew; the recipe refers to it as `${name}`."""
 
-    default: Scalar
-    description: str = ""
+    default: Scalar = Field(description="its value unless a run sets another")
+    description: str = Field(default="", description="shown in the trigger form")
 
 
 class Recipe(Config):
     """The whole recipe. Read one with `components.core.recipe.reading.read_recipe`."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-    description: str = ""
-    parameters: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Parameter] = Field(default={})
-    task: Literal["ranking"] = "ranking"
-    seed: Annotated[int, Field(ge=0)] = 2023
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = Field(
+        description="names the workspace's folder, the DAG and, by default, the registered model"
+    )
+    description: str = Field(
+        default="", description="what this loop is for; Markdown, shown as the DAG's documentation"
+    )
+    parameters: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Parameter] = Field(
+        default={},
+        description="values that a run may set anew; `${name}` stands for them",
+    )
+    task: Literal["ranking"] = Field(default="ranking", description="what the model is for")
+    seed: Annotated[int, Field(ge=0)] = Field(default=2023, description="all randomness follows from it")
     workspace: str | None = Field(
         default=None,
         description="directory or s3:// prefix of all artifacts; by default "
         "$RECLOOP_WORKSPACE, else ./workspace",
     )
-    source: Source
-    max_rejected_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    source: Source = Field(description="where interactions come from")
+    max_rejected_fraction: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.01, description="more unusable rows than this share stop the run"
+    )
     prepare: Prepare = Prepare()
-    search: SearchConfig = NoSearch()
+    search: SearchConfig = Field(
+        default=NoSearch(), description="what is decided by a search before the model is trained"
+    )
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     promotion: Promotion = Promotion()
     registry: Registry = Registry()
-    schedule: Schedule = ManualSchedule()
+    schedule: Schedule = Field(default=ManualSchedule(), description="when an orchestrator runs it")
     orchestration: Orchestration = Orchestration()
 
     @model_validator(mode="after")

@@ -12,7 +12,9 @@ from components.core.strategy import Config, Unkeyed
 class Evaluation(Config):
     """The recipe's `evaluation` section: full ranking over all items, no sampled candidates."""
 
-    ks: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 20)
+    ks: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        default=(10, 20), description="cut-offs K of recall@K, ndcg@K, …"
+    )
     mask: Literal["train", "train_valid"] = Field(
         default="train", description="the interactions left out of the ranking; train is the paper's"
     )
@@ -30,7 +32,7 @@ class Evaluation(Config):
 class Promotion(Config):
     """The recipe's `promotion` section."""
 
-    metric: MetricName = "ndcg@20"
+    metric: MetricName = Field(default="ndcg@20", description="what challenger and champion are compared by")
     margin: float = Field(
         default=0.0, description="the challenger's mean must exceed the champion's by more than this"
     )

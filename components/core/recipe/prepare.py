@@ -13,8 +13,8 @@ PAPER_RATIO: Ratio = (3.0, 1.0, 1.0)  # AutoSample §3.1.1
 class Core(Config):
     """At least so many interactions for every user and every item."""
 
-    users: Annotated[int, Field(ge=1)]
-    items: Annotated[int, Field(ge=1)]
+    users: Annotated[int, Field(ge=1)] = Field(description="interactions that every user keeps, at least")
+    items: Annotated[int, Field(ge=1)] = Field(description="interactions that every item keeps, at least")
 
 
 class RandomSplit(Strategy):
@@ -22,7 +22,7 @@ class RandomSplit(Strategy):
 
     implementation: ClassVar[str] = "components.data.splits:random"
     kind: Literal["random"] = "random"
-    ratio: Ratio = PAPER_RATIO
+    ratio: Ratio = Field(default=PAPER_RATIO, description="train : valid : test")
 
 
 class TemporalSplit(Strategy):
@@ -30,7 +30,7 @@ class TemporalSplit(Strategy):
 
     implementation: ClassVar[str] = "components.data.splits:temporal"
     kind: Literal["temporal"] = "temporal"
-    ratio: Ratio = PAPER_RATIO
+    ratio: Ratio = Field(default=PAPER_RATIO, description="train : valid : test")
 
 
 class LeaveOneOutSplit(Strategy):
@@ -47,7 +47,9 @@ class GivenSplit(Strategy):
 
     implementation: ClassVar[str] = "components.data.splits:given"
     kind: Literal["given"] = "given"
-    valid_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    valid_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.25, description="share of train that validates where the source has no valid part"
+    )
 
 
 Split = Annotated[RandomSplit | TemporalSplit | LeaveOneOutSplit | GivenSplit, Field(discriminator="kind")]
@@ -56,11 +58,14 @@ Split = Annotated[RandomSplit | TemporalSplit | LeaveOneOutSplit | GivenSplit, F
 class Prepare(Config):
     """The recipe's `prepare` section."""
 
-    core: Annotated[int, Field(ge=1)] | Core = 10
+    core: Annotated[int, Field(ge=1)] | Core = Field(
+        default=10,
+        description="k-core: users and items with fewer interactions are left out, until none is left",
+    )
     min_rating: float | None = Field(
         default=None, description="an interaction rated lower is no positive and is left out"
     )
-    split: Split = RandomSplit()
+    split: Split = Field(default=RandomSplit(), description="how train, valid and test come apart")
     unseen: Literal["drop", "move", "error"] = Field(
         default="drop",
         description="an interaction in valid or test whose user or item train does not know is "

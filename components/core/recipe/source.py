@@ -14,10 +14,10 @@ ColumnRef = str | int
 class Columns(Config):
     """Which column is which: by header name, or by position from 0 in a file without a header."""
 
-    user: ColumnRef = "user_id"
-    item: ColumnRef = "item_id"
-    rating: ColumnRef | None = None
-    timestamp: ColumnRef | None = None
+    user: ColumnRef = Field(default="user_id", description="the user's id")
+    item: ColumnRef = Field(default="item_id", description="the item's id")
+    rating: ColumnRef | None = Field(default=None, description="kept as a number, see prepare.min_rating")
+    timestamp: ColumnRef | None = Field(default=None, description="when it happened, see timestamp_unit")
     features: dict[str, ColumnRef] = Field(default={}, description="kept as text: name in the table → column")
 
 
@@ -26,8 +26,10 @@ class DelimitedFormat(Strategy):
 
     implementation: ClassVar[str] = "components.data.formats.delimited:read"
     kind: Literal["delimited"] = "delimited"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    header: bool = True
+    delimiter: str = Field(
+        default=",", min_length=1, max_length=1, description='one character; a tab is "\\t" in YAML'
+    )
+    header: bool = Field(default=True, description="whether the first line names the columns")
 
 
 class JsonLinesFormat(Strategy):
@@ -62,13 +64,22 @@ class FilesSource(Strategy):
 
     implementation: ClassVar[str] = "components.ingest.files:read"
     kind: Literal["files"] = "files"
-    path: Annotated[str | None, Unkeyed()] = None
-    parts: Annotated[dict[Literal["train", "valid", "test"], str] | None, Unkeyed()] = None
-    format: Format = DelimitedFormat()
+    path: Annotated[str | None, Unkeyed()] = Field(
+        default=None,
+        description="file, directory, glob or s3:// prefix",
+    )
+    parts: Annotated[dict[Literal["train", "valid", "test"], str] | None, Unkeyed()] = Field(
+        default=None, description="a path for train, test and perhaps valid"
+    )
+    format: Format = Field(default=DelimitedFormat(), description="how a file is read")
     columns: Columns = Columns()
-    ids: Literal["string", "integer"] = "string"
-    timestamp_unit: Literal["s", "ms", "us", "iso8601"] = "s"
-    max_id_length: Annotated[int, Field(ge=1)] = 256
+    ids: Literal["string", "integer"] = Field(
+        default="string", description="strings stand as they are; integers sort and store smaller"
+    )
+    timestamp_unit: Literal["s", "ms", "us", "iso8601"] = Field(
+        default="s", description="what a timestamp counts since 1970, or ISO 8601 text"
+    )
+    max_id_length: Annotated[int, Field(ge=1)] = Field(default=256, description="a longer id is rejected")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -96,12 +107,18 @@ class SyntheticSource(Strategy):
 
     implementation: ClassVar[str] = "components.ingest.synthetic:read"
     kind: Literal["synthetic"] = "synthetic"
-    num_users: Annotated[int, Field(ge=2)] = 2000
-    num_items: Annotated[int, Field(ge=2)] = 1000
-    interactions_per_user: Annotated[float, Field(ge=1)] = 40.0
-    num_clusters: Annotated[int, Field(ge=1)] = 10
-    popularity_exponent: Annotated[float, Field(ge=0, le=5)] = 0.8
-    affinity: Fraction = 0.8
+    num_users: Annotated[int, Field(ge=2)] = Field(default=2000, description="how many users")
+    num_items: Annotated[int, Field(ge=2)] = Field(default=1000, description="how many items")
+    interactions_per_user: Annotated[float, Field(ge=1)] = Field(default=40.0, description="on average")
+    num_clusters: Annotated[int, Field(ge=1)] = Field(
+        default=10, description="groups of users who like the same items"
+    )
+    popularity_exponent: Annotated[float, Field(ge=0, le=5)] = Field(
+        default=0.8, description="0: all items alike; about 1: a long tail"
+    )
+    affinity: Fraction = Field(
+        default=0.8, description="share of a user's interactions inside their own cluster"
+    )
 
     def locations(self) -> dict[str, str]:
         """Nothing is read from outside."""

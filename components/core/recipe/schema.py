@@ -1,0 +1,67 @@
+"""The JSON Schema of a recipe as it is written: with `${name}` wherever a value may stand."""
+
+from typing import Any
+
+from components.core.recipe import Recipe
+
+_REFERENCE = {
+    "title": "Reference",
+    "description": "the value of one of the recipe's parameters",
+    "type": "string",
+    "pattern": r"^\$\{[a-z][a-z0-9_]*\}$",
+}
+_ABOUT = {"title", "description", "default"}
+
+
+def recipe_schema() -> dict[str, Any]:
+    """What `recloop schema` prints, for editors that complete and check YAML by it."""
+    schema = Recipe.model_json_schema()
+    definitions = schema.pop("$defs")
+    chosen_by_kind = {
+        path.rsplit("/", 1)[1]
+        for model in (schema, *definitions.values())
+        for node in model["properties"].values()
+        for union in (node, node.get("items", {}))
+        for path in union.get("discriminator", {}).get("mapping", {}).values()
+    }
+    for name, model in definitions.items():
+        if name in chosen_by_kind:
+            model["required"] = ["kind", *model.get("required", [])]
+            del model["properties"]["kind"]["default"]
+        if name != "Parameter":
+            _with_references(model)
+    _with_references(schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "recloop recipe",
+        "$defs": {**definitions, "Reference": _REFERENCE},
+    }
+
+
+def _with_references(model: dict[str, Any]) -> None:
+    properties = model["properties"]
+    for name in properties.keys() - {"kind"}:
+        properties[name] = _or_reference(properties[name])
+
+
+def _or_reference(node: dict[str, Any]) -> dict[str, Any]:
+    """A node that a reference satisfies too where a scalar does: in lists and mappings, in each value."""
+    constraints = {key: value for key, value in node.items() if key not in _ABOUT}
+    if constraints.get("type") in {"integer", "number", "boolean"} or (
+        constraints.get("type") == "string" and len(constraints) > 1
+    ):
+        about = {key: value for key, value in node.items() if key in _ABOUT}
+        return {**about, "anyOf": [constraints, {"$ref": "#/$defs/Reference"}]}
+    result = dict(node)
+    for key in ("anyOf", "prefixItems"):
+        if key in node:
+            result[key] = [_or_reference(part) for part in node[key]]
+    for key in ("items", "additionalProperties"):
+        if isinstance(node.get(key), dict):
+            result[key] = _or_reference(node[key])
+    if "patternProperties" in node:
+        values = node["patternProperties"]
+        result["patternProperties"] = {pattern: _or_reference(value) for pattern, value in values.items()}
+        result["additionalProperties"] = False
+    return result
