@@ -54,5 +54,7 @@ def load_object(path: str) -> Any:
 
 def registered(union: Any) -> tuple[type[Strategy], ...]:
     """Every config class in a discriminated union such as `SamplerConfig`, in its order."""
+    if isinstance(union, type):  # a kind that is still alone
+        return (union,)
     alternatives, *_ = get_args(union)
-    return get_args(alternatives) or (alternatives,)
+    return get_args(alternatives)

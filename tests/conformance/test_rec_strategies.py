@@ -1,0 +1,184 @@
+"""Every model, sampler, loss and searcher that a recipe can name passes the same tests."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.core.checkpoint import Checkpoint
+from components.core.errors import InvalidInputError
+from components.core.policy import Policy
+from components.core.recipe.search import SearchConfig
+from components.core.recipe.training import (
+    LossConfig,
+    MatrixFactorization,
+    ModelConfig,
+    SamplerConfig,
+    Training,
+)
+from components.core.strategy import Strategy, registered
+from components.rec.data import RankingData
+from components.rec.learner import RankingLearner
+from components.rec.loop import Schedule, fit, validate
+from components.rec.models.base import Encoded
+from components.rec.objective import build_model, build_sampler
+from tests.unit.rec.conftest import clustered as clustered
+from tests.unit.rec.conftest import make_data
+
+MODELS, SAMPLERS = registered(ModelConfig), registered(SamplerConfig)
+LOSSES, SEARCHES = registered(LossConfig), registered(SearchConfig)
+
+
+def named(strategies: tuple[type[Strategy], ...]) -> pytest.MarkDecorator:
+    kinds = [strategy.model_fields["kind"].default for strategy in strategies]
+    return pytest.mark.parametrize("strategy", strategies, ids=kinds)
+
+
+# -- models
+
+
+@named(MODELS)
+def test_model_encodes_everyone(strategy: type[Strategy], clustered: RankingData) -> None:
+    model = build_model(Training(model=strategy()), clustered, seed=1)
+    encoded = model.encode()
+    assert len(encoded.users) == len(encoded.ego_users) == clustered.num_users
+    assert len(encoded.items) == len(encoded.ego_items) == clustered.num_items
+    assert encoded.users.shape[1] == encoded.items.shape[1]
+    assert torch.isfinite(encoded.users).all()
+    assert torch.isfinite(encoded.items).all()
+
+
+@named(MODELS)
+def test_model_is_made_by_its_seed_alone(strategy: type[Strategy], clustered: RankingData) -> None:
+    torch.manual_seed(99)
+    first = build_model(Training(model=strategy()), clustered, seed=1).state_dict()
+    torch.manual_seed(7)
+    second = build_model(Training(model=strategy()), clustered, seed=1).state_dict()
+    other = build_model(Training(model=strategy()), clustered, seed=2).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@named(MODELS)
+def test_gradient_reaches_every_parameter(strategy: type[Strategy], clustered: RankingData) -> None:
+    model = build_model(Training(model=strategy()), clustered, seed=1)
+    encoded = model.encode(torch.Generator().manual_seed(1))
+    (encoded.users @ encoded.items.T).square().mean().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@named(MODELS)
+def test_model_learns_the_planted_clusters(
+    strategy: type[Strategy], clustered: RankingData, tmp_path: Path
+) -> None:
+    training = Training(model=strategy(), learning_rate=0.01)
+    learner = RankingLearner(training, clustered, build_model(training, clustered, seed=1), seed=1)
+    schedule = Schedule(epochs=40, patience=40, validate_every=1, batch_size=64, metric="recall@6")
+    result = fit(
+        learner, clustered, schedule, seed=1, checkpoint=Checkpoint(str(tmp_path / "a"), tmp_path), name="t"
+    )
+    learner.model.load_state_dict(result.weights)
+    # six unseen items of the own cluster hold all three relevant ones: who knows the clusters gets 1.0,
+    # one that does not about 6 / 21
+    assert validate(learner.model, clustered, "recall@6")["recall@6"] > 0.9
+
+
+# -- samplers
+
+
+@named(SAMPLERS)
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), num_negatives=st.integers(1, 4))
+def test_sampler_draws_only_unobserved_items(strategy: type[Strategy], seed: int, num_negatives: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    pairs = [
+        (u, i) for u in range(5) for i in range(9) if torch.rand((), generator=generator) < 0.5 or i == u
+    ]
+    pairs = [pair for pair in pairs if pair[1] != 8 - pair[0]]  # everyone misses one item
+    data = make_data(5, 9, pairs, [])
+    users, items = torch.randn(5, 3, generator=generator), torch.randn(9, 3, generator=generator)
+    encoded = Encoded(users, items, users, items)
+    batch = torch.randint(0, 5, (40,), generator=generator)
+    sampler = build_sampler(strategy(), data)
+
+    drawn = sampler.sample(encoded, batch, num_negatives, generator=torch.Generator().manual_seed(seed))
+    again = sampler.sample(encoded, batch, num_negatives, generator=torch.Generator().manual_seed(seed))
+
+    assert drawn.shape == (40, num_negatives)
+    assert drawn.dtype == torch.int64
+    assert torch.equal(drawn, again)
+    observed = set(pairs)
+    for user, row in zip(batch.tolist(), drawn.tolist(), strict=True):
+        assert all(0 <= item < 9 and (user, item) not in observed for item in row)
+
+
+@named(SAMPLERS)
+def test_sampler_refuses_a_user_without_negatives(strategy: type[Strategy]) -> None:
+    with pytest.raises(InvalidInputError, match="no negative is left"):
+        build_sampler(strategy(), make_data(2, 2, [(0, 0), (0, 1), (1, 0)], []))
+
+
+@named(SAMPLERS)
+def test_sampler_leaves_the_global_randomness_alone(strategy: type[Strategy], clustered: RankingData) -> None:
+    encoded = build_model(Training(), clustered, seed=1).encode().detach()
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    build_sampler(strategy(), clustered).sample(
+        encoded, torch.arange(10), 2, generator=torch.Generator().manual_seed(1)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# -- losses
+
+
+@named(LOSSES)
+@settings(max_examples=40, deadline=None)
+@given(
+    positive=st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=5),
+    margin=st.floats(0.125, 10, width=32),
+)
+def test_loss_is_per_positive_and_falls_as_the_margin_grows(
+    strategy: type[Strategy], positive: list[float], margin: float
+) -> None:
+    loss = strategy.load()(strategy())
+    positive_B = torch.tensor(positive, requires_grad=True)
+    negative_BN = torch.zeros(len(positive), 3)
+    value = loss(positive_B, negative_BN)
+    assert value.shape == (len(positive),)
+    assert torch.isfinite(value).all()
+    assert (value >= 0).all()
+    assert (loss(positive_B + margin, negative_BN) <= value).all()
+    value.sum().backward()
+    assert positive_B.grad is not None
+    assert torch.isfinite(positive_B.grad).all()
+
+
+# -- searchers
+
+
+@named(SEARCHES)
+def test_search_gives_a_policy_that_applies(
+    strategy: type[Strategy], clustered: RankingData, tmp_path: Path
+) -> None:
+    training = Training(model=MatrixFactorization(dim=8), epochs=2, metric="ndcg@5")
+    config = strategy.model_validate({"epochs": 2} if "epochs" in strategy.model_fields else {})
+    results = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        checkpoint = Checkpoint(str(tmp_path / name / "policy"), tmp_path / name)
+        results.append(strategy.load()(config, training, clustered, seed=1, checkpoint=checkpoint))
+    result, again = results
+
+    result.policy.write(tmp_path)
+    assert Policy.read(tmp_path) == result.policy == again.policy
+    patched = result.policy.apply(training)
+    assert isinstance(patched, Training)
+    assert patched.model == training.model
+    assert result.trajectory.history == again.trajectory.history
+    if result.weights is not None:
+        build_model(patched, clustered, seed=1).load_state_dict(result.weights)

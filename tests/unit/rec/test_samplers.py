@@ -1,0 +1,101 @@
+"""Samplers' empirical distributions against AutoSample's eq. 2 and Table 2, and their refusals."""
+
+import math
+
+import pytest
+import torch
+from scipy.stats import chisquare
+from torch import Tensor
+
+from components.core.errors import InvalidInputError
+from components.core.recipe.training import AobprSampler, DnsSampler, PopularitySampler, UniformSampler
+from components.core.strategy import Strategy
+from components.rec.data import RankingData
+from components.rec.models.base import Encoded
+from components.rec.objective import build_sampler
+from tests.unit.rec.conftest import make_data
+
+NUM_DRAWS = 60_000
+SMALLEST_P = 1e-4  # a right sampler fails once in ten thousand seeds; the seed is fixed
+
+
+@pytest.fixture
+def world() -> tuple[RankingData, Encoded]:
+    """3 users, 8 items of very different popularity, and arbitrary scores."""
+    pairs = [(0, 0), (0, 3), (1, 0), (1, 1), (1, 2), (1, 7), (2, 4), (2, 5), (2, 6), (2, 0)]
+    generator = torch.Generator().manual_seed(3)
+    users, items = torch.randn(3, 4, generator=generator), torch.randn(8, 4, generator=generator)
+    return make_data(3, 8, pairs, []), Encoded(users, items, users, items)
+
+
+def draws(config: Strategy, world: tuple[RankingData, Encoded], user: int, count: int = NUM_DRAWS) -> Tensor:
+    data, encoded = world
+    sampler = build_sampler(config, data)
+    generator = torch.Generator().manual_seed(11)
+    users = torch.full((count // 3,), user)
+    return sampler.sample(encoded, users, 3, generator=generator).flatten()
+
+
+def assert_follows(drawn: Tensor, probability: dict[int, float], num_items: int = 8) -> None:
+    counts = torch.bincount(drawn, minlength=num_items).tolist()
+    assert sum(counts[item] for item in probability) == len(drawn), "an observed item was drawn"
+    items = sorted(probability)
+    total = sum(probability.values())
+    expected = [len(drawn) * probability[item] / total for item in items]
+    assert chisquare([counts[item] for item in items], expected).pvalue > SMALLEST_P
+
+
+def unobserved(world: tuple[RankingData, Encoded], user: int) -> list[int]:
+    data = world[0]
+    seen = set(data.train.select(torch.tensor([user])).values.tolist())
+    return [item for item in range(data.num_items) if item not in seen]
+
+
+def by_score(world: tuple[RankingData, Encoded], user: int) -> list[int]:
+    score = world[1].users[user] @ world[1].items.T
+    return sorted(unobserved(world, user), key=lambda item: -float(score[item]))
+
+
+@pytest.mark.parametrize("user", [0, 1, 2])
+def test_uniform(world: tuple[RankingData, Encoded], user: int) -> None:
+    assert_follows(draws(UniformSampler(), world, user), dict.fromkeys(unobserved(world, user), 1.0))
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.75, 2.0])
+@pytest.mark.parametrize("user", [0, 1, 2])
+def test_popularity(world: tuple[RankingData, Encoded], user: int, beta: float) -> None:
+    popularity = world[0].popularity
+    weights = {item: float(popularity[item].clamp(min=1)) ** beta for item in unobserved(world, user)}
+    assert_follows(draws(PopularitySampler(beta=beta), world, user), weights)
+
+
+@pytest.mark.parametrize("pool_size", [1, 2, 5])
+def test_dns_is_the_best_of_a_uniform_pool(world: tuple[RankingData, Encoded], pool_size: int) -> None:
+    ranked = by_score(world, 0)
+    n = len(ranked)  # P(best has rank r) = ((n − r)^M − (n − r − 1)^M) / n^M, drawn with replacement
+    weights = {
+        item: ((n - rank) ** pool_size - (n - rank - 1) ** pool_size) / n**pool_size
+        for rank, item in enumerate(ranked)
+    }
+    assert_follows(draws(DnsSampler(pool_size=pool_size), world, 0), weights)
+
+
+@pytest.mark.parametrize("scale", [0.7, 2.0, 50.0])
+@pytest.mark.parametrize("user", [0, 1])
+def test_aobpr(world: tuple[RankingData, Encoded], user: int, scale: float) -> None:
+    weights = {item: math.exp(-rank / scale) for rank, item in enumerate(by_score(world, user))}
+    assert_follows(draws(AobprSampler(**{"lambda": scale}), world, user), weights)
+
+
+def test_aobpr_at_zero_is_the_argmax(world: tuple[RankingData, Encoded]) -> None:
+    for user in range(3):
+        assert set(draws(AobprSampler(**{"lambda": 0}), world, user, 30).tolist()) == {
+            by_score(world, user)[0]
+        }
+
+
+@pytest.mark.parametrize("config", [UniformSampler(), PopularitySampler(), DnsSampler(), AobprSampler()])
+def test_a_user_who_knows_every_item_is_refused(config: Strategy) -> None:
+    data = make_data(2, 3, [(0, 0), (0, 1), (0, 2), (1, 0)], [])
+    with pytest.raises(InvalidInputError, match=r"1 of 2 users .* all 3 items"):
+        build_sampler(config, data)
