@@ -1,0 +1,46 @@
+"""Adjacency lists: a user and the items they interacted with on each line."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from components.core.columns import ITEM_ID, USER_ID
+from components.core.errors import InvalidInputError
+from components.core.recipe.source import AdjacencyFormat, Columns
+from components.data.formats.lines import read_lines
+from components.data.formats.raw import RawBatch, mapped
+
+
+def read(format: AdjacencyFormat, path: Path, name: str, columns: Columns) -> Iterator[RawBatch]:  # noqa: A002
+    """One row for each item of each line; a user without items has none.
+
+    Raises:
+        InvalidInputError: more than users and items is asked for, or the file is not readable text.
+    """
+    more = mapped(columns).keys() - {USER_ID, ITEM_ID}
+    if more:
+        raise InvalidInputError(f"{name}: columns: adjacency lists hold no {', '.join(sorted(more))}")
+    for number, lines in read_lines(path, name):
+        tokens = pl.Series(lines, dtype=pl.String).str.extract_all(r"\S+")
+        rows = (
+            pl.DataFrame({"tokens": tokens})
+            .with_row_index("line", offset=number)
+            .select(
+                pl.col("line").cast(pl.Int64),
+                pl.col("tokens").list.first().alias(USER_ID),
+                pl.col("tokens").list.slice(1).alias(ITEM_ID),
+            )
+            .filter(pl.col(ITEM_ID).list.len() > 0)
+            .explode(ITEM_ID)
+        )
+        frame = rows.select(USER_ID, ITEM_ID)
+        yield RawBatch(frame, rows["line"], _Content(frame))
+
+
+class _Content:
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+
+    def __call__(self, positions: Sequence[int]) -> list[str]:
+        return [f"{user} {item}" for user, item in self._frame[list(positions)].iter_rows()]

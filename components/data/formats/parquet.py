@@ -1,0 +1,47 @@
+"""Parquet files."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.core.errors import InvalidInputError
+from components.core.recipe.source import Columns, ParquetFormat
+from components.data.formats.raw import RawBatch, resolve
+
+_BATCH_ROWS = 1 << 18
+
+
+def read(format: ParquetFormat, path: Path, name: str, columns: Columns) -> Iterator[RawBatch]:  # noqa: A002
+    """Rows of a Parquet file.
+
+    Raises:
+        InvalidInputError: a column is missing, or the file is truncated, damaged or no Parquet.
+    """
+    if path.stat().st_size == 0:
+        return
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            positions = resolve(columns, names, name)
+            wanted = [names[position] for position in positions.values()]
+            line = 1
+            for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
+                frame = pl.DataFrame(
+                    {target: pl.Series(batch.column(names[place])) for target, place in positions.items()}
+                )
+                yield RawBatch(frame, pl.int_range(line, line + len(frame), eager=True), _Content(frame))
+                line += len(frame)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InvalidInputError(f"{name}: is truncated, damaged or no Parquet file ({error})") from error
+
+
+class _Content:
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+
+    def __call__(self, positions: Sequence[int]) -> list[str]:
+        rows = self._frame[list(positions)].iter_rows(named=True)
+        return [", ".join(f"{name}={value}" for name, value in row.items()) for row in rows]
