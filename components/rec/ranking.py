@@ -34,15 +34,17 @@ def rank(users_QD: Tensor, items_ID: Tensor, seen: Csr, k: int, *, block: int = 
 def top_k(score_BI: Tensor, k: int) -> Tensor:
     """(B, k) columns with the highest scores, ties to the lowest column; -1 for scores of −inf."""
     num_kept = min(k, score_BI.shape[1])
-    value_BK, item_BK = score_BI.topk(num_kept, dim=1)
-    # topk orders ties as it likes: sort them by item, and redo the rows where a tie crosses the edge.
+    value_BK, item_BK = score_BI.topk(
+        min(k + 1, score_BI.shape[1]), dim=1
+    )  # one more shows a tie at the edge
+    crossing = (value_BK[:, num_kept - 1] == value_BK[:, -1]) & (value_BK[:, -1] > -torch.inf)
+    value_BK, item_BK = value_BK[:, :num_kept], item_BK[:, :num_kept]
+    # topk orders ties as it likes: sort them by item, and redo the rows where a tie crosses the edge
     by_item = item_BK.argsort(dim=1)
     value_BK, item_BK = value_BK.gather(1, by_item), item_BK.gather(1, by_item)
     value_BK, by_value = value_BK.sort(dim=1, descending=True, stable=True)
     item_BK = item_BK.gather(1, by_value)
-    crossing = (score_BI >= value_BK[:, -1:]).sum(dim=1) > num_kept
-    crossing &= value_BK[:, -1] > -torch.inf
-    if crossing.any():
+    if num_kept < score_BI.shape[1] and crossing.any():
         value_CI, item_CI = score_BI[crossing].sort(dim=1, descending=True, stable=True)
         item_BK[crossing], value_BK[crossing] = item_CI[:, :num_kept], value_CI[:, :num_kept]
     item_BK[value_BK == -torch.inf] = -1
