@@ -55,7 +55,7 @@ def find_champion(params: Named) -> Champion | None:
     if MODEL_URI not in tags or MODEL_SHA256 not in tags:
         raise InvalidInputError(
             f"registered model {params.model!r}: its champion, version {version}, has no tag {MODEL_URI!r} "
-            f"(got {sorted(tags)}), so nothing can be compared with it; move the alias to a version that a run "
+            f"(got {sorted(tags)}), so it cannot be compared with; move the alias to a version that a run "
             "has registered, or delete the alias"
         )
     return Champion(version=version, model_uri=tags[MODEL_URI], model_sha256=tags[MODEL_SHA256])

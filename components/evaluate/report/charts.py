@@ -1,0 +1,230 @@
+"""Charts as data: everything in percent of the plot, so that a template can draw them at any width."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import final
+
+Points = Sequence[tuple[float, float]]
+_MAX_LABELLED_POINTS = 60  # more would only make the page heavy
+
+
+@final
+@dataclass(frozen=True)
+class Tick:
+    """A labelled position on an axis."""
+
+    at: float
+    label: str
+
+
+@final
+@dataclass(frozen=True)
+class Mark:
+    """A point or a bar that tells its value when it is pointed at."""
+
+    x: float
+    y: float
+    label: str
+    width: float = 0.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One series. `path` is SVG path data; `best` an emphasised point."""
+
+    name: str
+    color: int
+    path: str
+    marks: Sequence[Mark]
+    best: Mark | None = None
+    note: str = ""
+    dashed: bool = False
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A plot with its axes. y grows upwards here; the template turns it around."""
+
+    title: str
+    x_title: str
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    lines: Sequence[Line] = ()
+    bars: Sequence[Mark] = ()
+    note: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Axis:
+    """Maps values to percent."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def at(self, value: float) -> float:
+        low, high = self._scaled(self.low), self._scaled(self.high)
+        return round(100 * (self._scaled(value) - low) / (high - low), 2)
+
+    def ticks(self, count: int = 5) -> list[Tick]:
+        """About `count` round values."""
+        values = self._decades() if self.logarithmic else _round_steps(self.low, self.high, count)
+        return [Tick(self.at(value), number(value)) for value in values]
+
+    def _scaled(self, value: float) -> float:
+        return math.log10(value) if self.logarithmic else value
+
+    def _decades(self) -> list[float]:
+        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        return [10.0**power for power in range(first, last + 1)]
+
+
+def number(value: float) -> str:
+    """As people write it: 1,200 or 0.05."""
+    if value >= 1000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{value:.0e}"
+
+
+def line_chart(
+    title: str,
+    x_title: str,
+    series: Mapping[str, Points],
+    *,
+    colors: Mapping[str, int] | None = None,
+    best: Mapping[str, float] | None = None,
+    dashed: Sequence[str] = (),
+    limits: tuple[float, float] | None = None,
+    logarithmic: bool = False,
+    note: str = "",
+) -> Chart:
+    """Lines over a common x axis.
+
+    Args:
+        series: name → points, ascending in x; at least one point in all.
+        best: series name → the x to emphasise.
+        limits: of the y axis; by default what the points need.
+        logarithmic: on both axes.
+    """
+    xs = [x for points in series.values() for x, _ in points]
+    ys = [y for points in series.values() for _, y in points]
+    x_axis = Axis(*_padded(min(xs), max(xs), 0.0), logarithmic)
+    y_axis = Axis(*(limits or _padded(min(ys), max(ys), 0.0 if logarithmic else 0.06)), logarithmic)
+    lines = [
+        _line(
+            name,
+            points,
+            x_axis,
+            y_axis,
+            x_title=x_title,
+            color=(colors or {}).get(name, position),
+            best=(best or {}).get(name),
+            dashed=name in dashed,
+        )
+        for position, (name, points) in enumerate(series.items())
+        if points
+    ]
+    return Chart(
+        title=title, x_title=x_title, x_ticks=x_axis.ticks(), y_ticks=y_axis.ticks(4), lines=lines, note=note
+    )
+
+
+def histogram(
+    title: str,
+    x_title: str,
+    shares: Mapping[str, Sequence[float]],
+    edges: Sequence[float],
+    note: str = "",
+) -> Chart:
+    """Shares per bin: the first series as bars, the others as stepped lines."""
+    (first, bars), *others = shares.items()
+    x_axis = Axis(edges[0], edges[-1])
+    top = max(max(values) for values in shares.values()) or 1.0
+    y_axis = Axis(0.0, top * 1.08)
+    bins = list(pairwise(edges))
+    return Chart(
+        title=title,
+        x_title=x_title,
+        x_ticks=x_axis.ticks(),
+        y_ticks=[Tick(tick.at, _percent(tick.label)) for tick in y_axis.ticks(4)],
+        bars=[
+            Mark(
+                x_axis.at(low),
+                y_axis.at(share),
+                f"{first}, {number(low)} to {number(high)}: {share:.1%} of the users",
+                width=round(x_axis.at(high) - x_axis.at(low), 2),
+            )
+            for (low, high), share in zip(bins, bars, strict=True)
+        ],
+        lines=[
+            Line(name=first, color=0, path="", marks=()),
+            *(
+                Line(name=name, color=color, path=_steps(values, bins, x_axis, y_axis), marks=())
+                for color, (name, values) in enumerate(others, 1)
+            ),
+        ],
+        note=note,
+    )
+
+
+def _line(
+    name: str,
+    points: Points,
+    x_axis: Axis,
+    y_axis: Axis,
+    *,
+    x_title: str,
+    color: int,
+    best: float | None,
+    dashed: bool,
+) -> Line:
+    def mark(x: float, y: float) -> Mark:
+        return Mark(x_axis.at(x), y_axis.at(y), f"{name}, {x_title} {number(x)}: {y:.4g}")
+
+    path = " ".join(
+        f"{'L' if index else 'M'}{x_axis.at(x):g} {100 - y_axis.at(y):g}"
+        for index, (x, y) in enumerate(points)
+    )
+    stride = -(-len(points) // _MAX_LABELLED_POINTS)
+    at_best = next(((x, y) for x, y in points if x == best), None)
+    return Line(
+        name=name,
+        color=color,
+        path=path,
+        marks=[mark(x, y) for x, y in points[::stride]],
+        best=mark(*at_best) if at_best else None,
+        note=f"{points[-1][1]:.3g}",
+        dashed=dashed,
+    )
+
+
+def _steps(values: Sequence[float], bins: Sequence[tuple[float, float]], x_axis: Axis, y_axis: Axis) -> str:
+    corners = [f"M{x_axis.at(bins[0][0]):g} 100"]
+    for (low, high), value in zip(bins, values, strict=True):
+        y = 100 - y_axis.at(value)
+        corners.append(f"L{x_axis.at(low):g} {y:g} L{x_axis.at(high):g} {y:g}")
+    return " ".join([*corners, f"L{x_axis.at(bins[-1][1]):g} 100"])
+
+
+def _padded(low: float, high: float, share: float) -> tuple[float, float]:
+    if low == high:
+        return (low - 0.5, high + 0.5) if low == 0 else (low - abs(low) / 2, high + abs(high) / 2)
+    room = (high - low) * share
+    return low - room, high + room
+
+
+def _round_steps(low: float, high: float, count: int) -> list[float]:
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)
+    first = math.ceil(low / step - 1e-9)
+    return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _percent(label: str) -> str:
+    return f"{100 * float(label.replace(',', '')):g} %"

@@ -1,0 +1,75 @@
+"""What an evaluation found, as the report needs it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from components.core.manifest import MANIFEST, Manifest
+from components.core.policy import TRAJECTORY_FILE, Policy
+from components.core.recipe import EvaluateParams
+from components.data.parquet import read_table
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """One evaluation.
+
+    Attributes:
+        verdict, lineage: the documents of the evaluation artifact.
+        challenger, champion, popularity: metric name → value of each test user.
+        inputs: the stage's input artifacts.
+    """
+
+    params: EvaluateParams
+    verdict: Mapping[str, Any]
+    lineage: Mapping[str, str]
+    challenger: Mapping[str, NDArray[np.float64]]
+    champion: Mapping[str, NDArray[np.float64]] | None
+    popularity: Mapping[str, NDArray[np.float64]]
+    inputs: Mapping[str, Path]
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        return self.params.promotion.metric
+
+    @property
+    def num_users(self) -> int:
+        """Test users."""
+        return len(self.challenger[self.metric])
+
+    def json(self, artifact: str, name: str) -> dict[str, Any]:
+        """A JSON file of an input."""
+        document: dict[str, Any] = json.loads((self.inputs[artifact] / name).read_text(encoding="utf-8"))
+        return document
+
+    def table(self, artifact: str, name: str) -> pa.Table:
+        """A Parquet file of an input."""
+        return read_table(self.inputs[artifact] / name)
+
+    def search_params(self) -> dict[str, Any]:
+        """The search section that the policy was made with."""
+        place = self.inputs["policy"] / MANIFEST
+        search: dict[str, Any] = Manifest.from_json(place.read_bytes(), place=str(place)).params["search"]
+        return search
+
+    @property
+    def policy(self) -> Policy:
+        return Policy.read(self.inputs["policy"])
+
+    @property
+    def trajectory(self) -> pa.Table:
+        """The search by epoch; no rows where nothing was searched."""
+        return self.table("policy", TRAJECTORY_FILE)
+
+    @property
+    def history(self) -> pa.Table:
+        """The retraining by epoch."""
+        return self.table("model", "history.parquet")
