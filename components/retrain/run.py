@@ -90,7 +90,7 @@ def _load_weights(model: RankingModel, path: Path) -> bool:
 
 
 def _embeddings(vocabulary: pa.Table, dense: str, raw: str, table_RD: Tensor) -> pa.Table:
-    flat = pa.array(table_RD.cpu().contiguous().numpy().reshape(-1))
+    flat = pa.array(table_RD.detach().cpu().contiguous().numpy().reshape(-1))
     return pa.table(
         {
             dense: vocabulary[dense],
