@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import platform
 import shutil
@@ -35,6 +36,7 @@ from components.core.manifest import (
 from components.core.store import is_disk_full, join, name_of, open_store
 from components.core.strategy import Config, load_object
 
+logger = logging.getLogger(__name__)
 KEY_LENGTH = 16  # hex digits of the cache key that stand in a URI
 
 
@@ -161,6 +163,7 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
         done = _finished(spec, uri, key, started)  # by whoever held the lock before us
         if done:
             return done
+        logger.info("started; the output goes to %s", uri)
         uris = {**_defaults(spec, params), **inputs}
         found |= {name: _identify(_input(spec, name), uris[name]) for name in uris.keys() - found.keys()}
         try:

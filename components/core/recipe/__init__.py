@@ -126,19 +126,12 @@ class Recipe(Config):
     @property
     def workspace_uri(self) -> str:
         """Where artifacts go: absolute, without a trailing slash."""
-        place = self.workspace or os.environ.get("RECLOOP_WORKSPACE") or "workspace"
-        return absolute_uri(place).rstrip("/")
+        return absolute_uri(self.workspace).rstrip("/") if self.workspace else default_workspace()
 
     @property
     def tracking_uri(self) -> str:
         """The MLflow server, or SQLite beside the artifacts."""
-        named = self.registry.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-        if not named and "://" in self.workspace_uri:
-            raise InvalidInputError(
-                f"registry.tracking_uri: missing, and {self.workspace_uri} cannot hold SQLite; "
-                "name an MLflow server there or in MLFLOW_TRACKING_URI"
-            )
-        return named or f"sqlite:///{self.workspace_uri}/mlflow.db"
+        return self.registry.tracking_uri or default_tracking_uri(self.workspace_uri)
 
     @property
     def model_name(self) -> str:
@@ -172,6 +165,26 @@ class Recipe(Config):
     def document(self) -> dict[str, Any]:
         """The recipe as plain JSON values, defaults included."""
         return self.model_dump(mode="json")
+
+
+def default_workspace() -> str:
+    """Where artifacts of a recipe go that does not say it."""
+    return absolute_uri(os.environ.get("RECLOOP_WORKSPACE") or "workspace").rstrip("/")
+
+
+def default_tracking_uri(workspace: str) -> str:
+    """The MLflow that a recipe uses which does not name one.
+
+    Raises:
+        InvalidInputError: there is none, since SQLite cannot lie in S3.
+    """
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if not named and "://" in workspace:
+        raise InvalidInputError(
+            f"registry.tracking_uri: missing, and {workspace} cannot hold SQLite; "
+            "name an MLflow server there or in MLFLOW_TRACKING_URI"
+        )
+    return named or f"sqlite:///{workspace}/mlflow.db"
 
 
 def absolute_uri(place: str) -> str:

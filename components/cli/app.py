@@ -1,0 +1,249 @@
+"""The commands. Each imports what it needs when it runs: `--help` costs no pydantic, torch or mlflow."""
+
+import os
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+import typer
+
+from components.cli.errors import DEBUG, EXIT_CODES, Commands
+from components.cli.recipes import complete, read
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
+)
+
+StageName = Literal["ingest", "prepare", "search", "retrain", "evaluate", "register"]
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help="A YAML file, or the name of an included recipe.", autocompletion=complete
+    ),
+]
+RecipeNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RECIPE...", help="YAML files, or names of included recipes.", autocompletion=complete
+    ),
+]
+RunId = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="A run's id; else the newest run with a report.")
+]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of a registered model.")]
+Overrides = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="A parameter of the recipe or a dotted path: [cyan]epochs=5[/cyan], "
+        "[cyan]training.model.dim=32[/cyan], [cyan]search.samplers.0.kind=dns[/cyan]. The value is YAML.",
+    ),
+]
+Until = Annotated[StageName | None, typer.Option("--until", "-u", help="Stop after this stage.")]
+Users = Annotated[
+    list[str], typer.Option("--user", "-u", metavar="ID", help="A user's id; give it again for more.")
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        metavar="URI",
+        envvar="MLFLOW_TRACKING_URI",
+        show_default="SQLite in the workspace",
+        help="The MLflow server.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from components import __version__
+
+        print(f"recloop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def recloop(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar=DEBUG, help="Show tracebacks and more log lines.")
+    ] = False,
+    _: Annotated[
+        bool,
+        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Keep a recommender fresh: one YAML recipe in, a registered champion out.
+
+    [bold]Start with[/bold]
+
+    [cyan]recloop run demo[/cyan]               the whole loop on synthetic data
+    [cyan]recloop report demo --open[/cyan]     read what came out
+    [cyan]recloop recommend demo -u 17[/cyan]   ask the champion
+    """
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+@app.command()
+def validate(recipes: RecipeNames, overrides: Overrides = []) -> None:  # noqa: B006  # Typer reads it
+    """Check recipes; tells all mistakes at once.
+
+    [cyan]recloop validate demo my/recipe.yaml --set epochs=5[/cyan]
+    """
+    from components.core.errors import InvalidInputError
+
+    problems = []
+    for named in recipes:
+        try:
+            recipe = read(named, overrides)
+        except InvalidInputError as error:
+            problems.append(str(error))
+        else:
+            print(
+                f"{named}: valid (source {recipe.source.kind}, search {recipe.search.kind}, "
+                f"model {recipe.training.model.kind}, workspace {recipe.workspace_uri})"
+            )
+    if problems:
+        raise InvalidInputError("\n".join(problems))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of recipes, for editors.
+
+    [cyan]recloop schema > recipe.schema.json[/cyan]
+
+    An editor with a YAML language server completes and checks a recipe that begins with
+    [cyan]# yaml-language-server: $schema=recipe.schema.json[/cyan]
+    """
+    from components.cli.output import print_json
+    from components.core.recipe.schema import recipe_schema
+
+    print_json(recipe_schema())
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    overrides: Overrides = [],  # noqa: B006
+    until: Until = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log lines of the stages.")] = False,
+    json: Json = False,
+) -> None:
+    """Run a recipe's stages; what is done is skipped.
+
+    [cyan]recloop run demo --set epochs=5 --until prepare[/cyan]
+
+    Artifacts go to the recipe's workspace; $RECLOOP_WORKSPACE names another.
+    A run that was stopped goes on where it was when it is started again.
+    """
+    from components.cli.outcome import Outcome
+    from components.cli.output import Logs, console, print_json, print_pairs
+    from components.cli.running import run_stages
+
+    checked = read(recipe, overrides)
+    logs = Logs(quiet=quiet, debug=DEBUG in os.environ)
+    run_id, records = run_stages(checked, until, logs)
+    outcome = Outcome.of(checked, records)
+    if json:
+        stages = [asdict(record) for record in records]
+        print_json({"run_id": run_id, "stages": stages, "outcome": asdict(outcome)})
+    elif until in {None, "register"}:
+        console().print(outcome.headline(), style="bold", markup=False, soft_wrap=True)
+        print_pairs(outcome.pairs())
+    else:
+        print_pairs({"artifact": records[-1].uri})
+
+
+@app.command()
+def runs(recipe: RecipeName, overrides: Overrides = [], json: Json = False) -> None:  # noqa: B006
+    """List a recipe's runs, the newest first.
+
+    [cyan]recloop runs demo[/cyan]
+    """
+    from components.cli.history import print_runs
+    from components.cli.output import print_json
+    from components.core.runs import read_runs
+
+    checked = read(recipe, overrides)
+    found = read_runs(checked)
+    if json:
+        print_json(
+            [
+                {"run_id": one.run_id, "status": one.status, "stages": [asdict(s) for s in one.stages]}
+                for one in found
+            ]
+        )
+    else:
+        print_runs(checked, found)
+
+
+@app.command()
+def report(
+    recipe: RecipeName,
+    run_id: RunId = None,
+    overrides: Overrides = [],  # noqa: B006
+    open_it: Annotated[bool, typer.Option("--open", "-o", help="Open the page in a browser.")] = False,
+    json: Json = False,
+) -> None:
+    """Tell what a run came to; open its report.
+
+    [cyan]recloop report demo --open[/cyan]
+    """
+    from components.cli.history import find_run, open_page
+    from components.cli.outcome import Outcome
+    from components.cli.output import console, print_json, print_pairs
+    from components.core.runs import read_runs
+
+    checked = read(recipe, overrides)
+    found = find_run(checked, read_runs(checked), run_id)
+    outcome = Outcome.of(checked, found.stages)
+    if json:
+        print_json({"run_id": found.run_id, **asdict(outcome)})
+    else:
+        console().print(outcome.headline(), style="bold", markup=False, soft_wrap=True)
+        print_pairs({"run": found.run_id, **outcome.pairs()})
+    if open_it and outcome.report:
+        open_page(outcome.report)
+
+
+@app.command()
+def recommend(
+    model: Model,
+    users: Users,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Items for each user.")] = 20,
+    tracking_uri: TrackingUri = None,
+    json: Json = False,
+) -> None:
+    """Ask the champion what users would like.
+
+    [cyan]recloop recommend demo --user 17 --user 42 -k 5[/cyan]
+
+    Users whom it does not know get popular items.
+    """
+    from components.cli.output import Logs, print_json, print_table
+    from components.core.recipe import default_tracking_uri, default_workspace
+    from components.registry.recommend import recommend as ask
+
+    Logs(quiet=True, debug=DEBUG in os.environ)
+    answer = ask(model, tracking_uri or default_tracking_uri(default_workspace()), users, k)
+    rows = answer.to_dict(orient="records")
+    if json:
+        print_json(rows)
+    else:
+        print_table(
+            ("user", "rank", "item", "score"),
+            [
+                (str(row["user_id"]), str(row["rank"]), str(row["item_id"]), f"{row['score']:.4f}")
+                for row in rows
+            ],
+            right=("rank", "score"),
+        )
