@@ -13,7 +13,7 @@ ROW_GROUP_ROWS = 1 << 18
 def write_table(table: pa.Table, path: Path) -> None:
     """Write `table` so that equal tables give equal bytes, whatever library and chunks they came from.
 
-    Text becomes plain `string`; metadata of the schema is left out.
+    Text becomes plain `string`, dictionaries become their values; metadata of the schema is left out.
     """
     schema = pa.schema([pa.field(field.name, _plain(field.type)) for field in table.schema])
     with pq.ParquetWriter(
@@ -42,4 +42,6 @@ def fingerprint(schema: pa.Schema) -> str:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
     return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
