@@ -1,0 +1,54 @@
+# make run [RECIPE=demo] [SET="training.model.dim=32 seed=7"]   one recipe, as a real Airflow DAG run
+# make up [AIRFLOW_PORT=8080] [MLFLOW_PORT=5000]                Airflow and the MLflow UI, until Ctrl-C
+# make test                                                     lint, types, layers, tests
+# make clean                                                    remove the environment, Airflow's home and caches
+#
+# A fresh machine needs python3.11 and make; all else goes into $(VENV).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV ?= .venv
+RECIPE ?= demo
+SET ?=
+AIRFLOW_PORT ?= 8080
+MLFLOW_PORT ?= 5000
+PYTEST_ARGS ?=
+
+BIN = $(VENV)/bin
+export PYTHONUNBUFFERED = 1
+
+.PHONY: help run up test clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: recloop needs Python 3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-all: pyproject.toml | $(BIN)/python
+	@echo 'installing recloop into $(VENV); the first time this takes a few minutes'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo 'installing recloop and its tools into $(VENV); the first time this takes a few minutes'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/.installed-all $@
+
+run: $(VENV)/.installed-all
+	@$(BIN)/python -m dags.run '$(RECIPE)' $(foreach override,$(SET),--set '$(override)')
+
+up: $(VENV)/.installed-all
+	@$(BIN)/python -m dags.up --airflow-port $(AIRFLOW_PORT) --mlflow-port $(MLFLOW_PORT)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+clean:
+	rm -rf .venv .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

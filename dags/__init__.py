@@ -1,0 +1,8 @@
+"""Apache Airflow: one DAG per recipe, made from the stage catalogue."""
+
+from pathlib import Path
+from typing import Final
+
+HOME: Final = Path(__file__).resolve().parents[1]
+GPU_POOL: Final = "gpu"  # one slot: two trainings never share a device
+OVERRIDES: Final = "recipe.overrides"  # a run's parameter; the dot keeps it apart from a recipe's own

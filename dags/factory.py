@@ -1,0 +1,168 @@
+"""From recipes to DAGs."""
+
+import logging
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from airflow.sdk import DAG, Asset, AssetAlias, Context, CronTriggerTimetable, Param
+from airflow.sdk.exceptions import AirflowTimetableInvalid
+
+from components.catalog import STAGES
+from components.core.errors import InvalidInputError
+from components.core.recipe import Recipe
+from components.core.recipe.orchestration import Schedule
+from components.core.recipe.reading import read_recipe
+from components.core.stage import StageSpec
+from dags import GPU_POOL, HOME, OVERRIDES
+from dags.documentation import document
+from dags.stage_operator import StageOperator
+
+logger = logging.getLogger(__name__)
+_REASON_LENGTH = 600
+_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+# A tick this recent still counts for a new DAG: it may have passed between two looks of the scheduler.
+_FIRST_RUN_WINDOW = timedelta(minutes=5)
+
+
+def recipe_files() -> list[Path]:
+    """The recipes: in `$RECLOOP_RECIPES` (directories and files, separated by colons) or the project."""
+    named = os.environ.get("RECLOOP_RECIPES") or str(HOME / "pipelines" / "recipes")
+    places = [Path(place).expanduser() for place in named.split(":") if place]
+    return [
+        file for place in places for file in (sorted(place.glob("*.y*ml")) if place.is_dir() else [place])
+    ]
+
+
+def load(files: Sequence[Path]) -> tuple[list[DAG], list[str]]:
+    """A DAG for every good recipe, and what is wrong with the others."""
+    dags: dict[str, tuple[Path, DAG]] = {}
+    problems = []
+    for file in files:
+        try:
+            recipe = read_recipe(file)
+            if recipe.name in dags:
+                raise InvalidInputError(
+                    f"recipe {file}: name: got {recipe.name!r}, which {dags[recipe.name][0]} has already"
+                )
+            dags[recipe.name] = file, build_dag(file, recipe)
+        except InvalidInputError as error:
+            problems.append(str(error))
+    return [dag for _, dag in dags.values()], problems
+
+
+def build_dag(file: Path, recipe: Recipe, operator: type[StageOperator] = StageOperator) -> DAG:
+    """The recipe's DAG: a task for each stage, wired as the catalogue says.
+
+    Raises:
+        InvalidInputError: the schedule means nothing to Airflow.
+    """
+    how = recipe.orchestration
+    schedule = recipe.schedule
+    with DAG(
+        dag_id=recipe.name,
+        auto_register=False,  # else every file that builds DAGs would own them; see recipe_errors.py
+        schedule=_timetable(file, schedule),
+        start_date=_start(schedule),
+        catchup=schedule.kind == "cron" and schedule.catchup,
+        description=recipe.description.strip().partition("\n")[0],
+        doc_md=document(file, recipe),
+        max_active_runs=1,
+        is_paused_upon_creation=how.paused,
+        tags=["recloop", *how.tags],
+        params=_params(recipe),
+        default_args={
+            "owner": how.owner,
+            "retries": how.retries,
+            "retry_delay": timedelta(seconds=how.retry_delay_s),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(seconds=how.max_retry_delay_s),
+            "execution_timeout": timedelta(seconds=how.stage_timeout_s),
+            "on_failure_callback": report_failure,
+            "on_retry_callback": report_retry,
+        },
+    ) as dag:
+        made: dict[str, Any] = {}
+        for spec in STAGES:
+            made[spec.output] = operator(
+                task_id=spec.name,
+                spec=spec,
+                recipe=str(file.absolute()),
+                artifacts={entry.name: made[entry.name] for entry in spec.inputs if entry.name in made},
+                outlets=_outlets(recipe, spec),
+                pool=GPU_POOL if spec.resources.gpu and recipe.training.device != "cpu" else None,
+            ).output
+    return dag
+
+
+def report_failure(context: Context) -> None:
+    """One line that says what failed, why, and where to read on."""
+    _report("FAILED", context)
+
+
+def report_retry(context: Context) -> None:
+    """The same for a fault that will be tried again."""
+    _report("will be retried:", context)
+
+
+def _report(what: str, context: Context) -> None:
+    task = context["ti"]
+    reason = " ".join(str(context.get("exception") or "unknown").split())
+    if len(reason) > _REASON_LENGTH:  # a bug's traceback: how it starts, and the error at its end
+        reason = f"{reason[: _REASON_LENGTH // 4]} … {reason[-3 * _REASON_LENGTH // 4 :]}"
+    logger.error(
+        "%s %s.%s in run %s: %s; log: %s", what, task.dag_id, task.task_id, task.run_id, reason, task.log_url
+    )
+
+
+def _timetable(file: Path, schedule: Schedule) -> Asset | CronTriggerTimetable | None:
+    if schedule.kind == "manual":
+        return None
+    if schedule.kind == "asset":
+        return Asset(uri=schedule.asset)
+    try:
+        ZoneInfo(schedule.timezone)
+        timetable = CronTriggerTimetable(
+            schedule.cron, timezone=schedule.timezone, run_immediately=_FIRST_RUN_WINDOW
+        )
+        timetable.validate()
+    except (ZoneInfoNotFoundError, AirflowTimetableInvalid, ValueError) as error:
+        raise InvalidInputError(f"recipe {file}: schedule: {error}") from error
+    return timetable
+
+
+def _start(schedule: Schedule) -> datetime | None:
+    # With a start in the past and no catch-up, Airflow would run the latest tick at once; with none it
+    # waits for the next.
+    if schedule.kind != "cron":
+        return None
+    start = datetime.combine(schedule.start, time.min, ZoneInfo(schedule.timezone))
+    return start if schedule.catchup or start > datetime.now(UTC) else None
+
+
+def _params(recipe: Recipe) -> dict[str, Param]:
+    params = {
+        name: Param(
+            parameter.default, description=parameter.description or None, type=_TYPES[type(parameter.default)]
+        )
+        for name, parameter in recipe.parameters.items()
+    }
+    return params | {
+        OVERRIDES: Param(
+            [],
+            type="array",
+            items={"type": "string", "pattern": "^[^=]+="},
+            description="Any other key of the recipe, one a line, such as `training.model.dim=32`.",
+        )
+    }
+
+
+def _outlets(recipe: Recipe, spec: StageSpec) -> list[Asset | AssetAlias]:
+    if spec.output in {"dataset", "model"}:
+        return [Asset(f"recloop/{recipe.name}/{spec.output}")]
+    if spec.output == "registration":  # an alias: there is news only when a model was promoted
+        return [AssetAlias(f"recloop/{recipe.name}/champion")]
+    return []
