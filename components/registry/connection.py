@@ -72,7 +72,10 @@ def artifact_root(tracking_uri: str, experiment: str) -> str | None:
 
 @contextmanager
 def reaching(tracking_uri: str) -> Iterator[None]:
-    """Turn what MLflow, its database or its network raise into InfrastructureError."""
+    """Turn what MLflow's server, its database or its network raise into InfrastructureError.
+
+    Values that MLflow refuses stay what they are: sending them again would not help.
+    """
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
@@ -80,5 +83,7 @@ def reaching(tracking_uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
+        if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
+            raise
         first, *_ = str(error).splitlines() or [type(error).__name__]
         raise InfrastructureError(f"MLflow at {tracking_uri}: {first}") from error

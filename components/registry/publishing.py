@@ -76,28 +76,29 @@ def publish(
     """
     import mlflow
 
-    experiment_id = _experiment(client, tracking_uri, run.experiment)
     with default_server(tracking_uri):
-        active = mlflow.start_run(experiment_id=experiment_id, tags=dict(run.tags))
+        active = mlflow.start_run(
+            experiment_id=_experiment(client, tracking_uri, run.experiment), tags=dict(run.tags)
+        )
         with active:
             _log(client, active.info.run_id, run)
             mlflow.log_dict(dict(run.recipe), "recipe.yaml")
             for path in run.files:
                 mlflow.log_artifact(str(path))
             logged = _log_model(tables, example)
-    _ensure_registered(client, model)
-    created = client.create_model_version(
-        model,
-        source=f"models:/{logged.model_id}",
-        run_id=active.info.run_id,
-        tags=dict(tags),
-        description=description,
-        model_id=logged.model_id,
-    )
+        _ensure_registered(client, model)
+        created = client.create_model_version(
+            model,
+            source=f"models:/{logged.model_id}",
+            run_id=active.info.run_id,
+            tags=dict(tags),
+            description=description,
+            model_id=logged.model_id,
+        )
     return Version(version=str(created.version), run_id=active.info.run_id)
 
 
-def metric_name(name: str) -> str:
+def plain_name(name: str) -> str:
     """`name` in the letters that MLflow allows: recall@20 becomes recall_at_20."""
     return re.sub(r"[^\w.\-/ ]", "_", name.replace("@", "_at_"))
 
@@ -123,10 +124,10 @@ def _log(client: Any, run_id: str, run: RunRecord) -> None:
     from mlflow.entities import Metric, Param
 
     now_ms = int(time.time() * 1000)
-    params = [Param(name, value[:_MAX_PARAM_LENGTH]) for name, value in run.params.items()]
-    metrics = [Metric(metric_name(name), value, now_ms, 0) for name, value in run.metrics.items()]
+    params = [Param(plain_name(name), value[:_MAX_PARAM_LENGTH]) for name, value in run.params.items()]
+    metrics = [Metric(plain_name(name), value, now_ms, 0) for name, value in run.metrics.items()]
     metrics += [
-        Metric(metric_name(name), value, now_ms, step)
+        Metric(plain_name(name), value, now_ms, step)
         for name, points in run.curves.items()
         for step, value in points
     ]

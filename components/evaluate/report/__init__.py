@@ -5,8 +5,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from components.evaluate.report.decision import signed
 from components.evaluate.report.findings import Findings
-from components.evaluate.report.sections import Page, page
+from components.evaluate.report.page import build_page
 
 __all__ = ["Findings", "render"]
 
@@ -22,7 +23,7 @@ def render(findings: Findings) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    content: Page = page(findings)
+    environment.filters["signed"] = signed
     # The style sheet is ours, and `>` must stay what it is.
     style = Markup((_HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704
-    return environment.get_template("page.html.j2").render(page=content, style=style)
+    return environment.get_template("page.html.j2").render(page=build_page(findings), style=style)

@@ -41,13 +41,16 @@ class Line:
     marks: Sequence[Mark]
     best: Mark | None = None
     note: str = ""
-    dashed: bool = False
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A plot with its axes. y grows upwards here; the template turns it around."""
+    """A plot with its axes. y grows upwards here; the template turns it around.
+
+    Attributes:
+        rule: where a vertical line stands.
+    """
 
     title: str
     x_title: str
@@ -55,6 +58,7 @@ class Chart:
     y_ticks: Sequence[Tick]
     lines: Sequence[Line] = ()
     bars: Sequence[Mark] = ()
+    rule: float | None = None
     note: str = ""
 
 
@@ -80,8 +84,10 @@ class Axis:
         return math.log10(value) if self.logarithmic else value
 
     def _decades(self) -> list[float]:
-        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
-        return [10.0**power for power in range(first, last + 1)]
+        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+        factors = (1,) if last - first > 2 else (1, 2, 5)
+        values = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
+        return [value for value in values if self.low <= value <= self.high]
 
 
 def number(value: float) -> str:
@@ -98,7 +104,7 @@ def line_chart(
     *,
     colors: Mapping[str, int] | None = None,
     best: Mapping[str, float] | None = None,
-    dashed: Sequence[str] = (),
+    rule: float | None = None,
     limits: tuple[float, float] | None = None,
     logarithmic: bool = False,
     note: str = "",
@@ -107,7 +113,8 @@ def line_chart(
 
     Args:
         series: name → points, ascending in x; at least one point in all.
-        best: series name → the x to emphasise.
+        best: series name → the x of a point to emphasise.
+        rule: the x of a vertical line.
         limits: of the y axis; by default what the points need.
         logarithmic: on both axes.
     """
@@ -124,13 +131,45 @@ def line_chart(
             x_title=x_title,
             color=(colors or {}).get(name, position),
             best=(best or {}).get(name),
-            dashed=name in dashed,
         )
         for position, (name, points) in enumerate(series.items())
         if points
     ]
     return Chart(
-        title=title, x_title=x_title, x_ticks=x_axis.ticks(), y_ticks=y_axis.ticks(4), lines=lines, note=note
+        title=title,
+        x_title=x_title,
+        x_ticks=x_axis.ticks(),
+        y_ticks=y_axis.ticks(4),
+        lines=lines,
+        rule=None if rule is None else x_axis.at(rule),
+        note=note,
+    )
+
+
+def bar_chart(title: str, x_title: str, unit: str, counts: Mapping[str, int], *, note: str = "") -> Chart:
+    """A bar per name, in the given order; at least one count is positive."""
+    y_axis = Axis(0.0, max(counts.values()) * 1.08)
+    width = 100 / len(counts)
+    stride = -(-len(counts) // 8)  # labels must not run into each other on a small screen
+    return Chart(
+        title=title,
+        x_title=x_title,
+        x_ticks=[
+            Tick(round((position + 0.5) * width, 2), name)
+            for position, name in enumerate(counts)
+            if position % stride == 0
+        ],
+        y_ticks=y_axis.ticks(4),
+        bars=[
+            Mark(
+                round(position * width, 2),
+                y_axis.at(count),
+                f"{name}: {count:,} {unit}",
+                width=round(width, 2),
+            )
+            for position, (name, count) in enumerate(counts.items())
+        ],
+        note=note,
     )
 
 
@@ -162,7 +201,7 @@ def histogram(
             for (low, high), share in zip(bins, bars, strict=True)
         ],
         lines=[
-            Line(name=first, color=0, path="", marks=()),
+            Line(name=first, color=0, path="", marks=()),  # for the legend
             *(
                 Line(name=name, color=color, path=_steps(values, bins, x_axis, y_axis), marks=())
                 for color, (name, values) in enumerate(others, 1)
@@ -181,7 +220,6 @@ def _line(
     x_title: str,
     color: int,
     best: float | None,
-    dashed: bool,
 ) -> Line:
     def mark(x: float, y: float) -> Mark:
         return Mark(x_axis.at(x), y_axis.at(y), f"{name}, {x_title} {number(x)}: {y:.4g}")
@@ -198,8 +236,7 @@ def _line(
         path=path,
         marks=[mark(x, y) for x, y in points[::stride]],
         best=mark(*at_best) if at_best else None,
-        note=f"{points[-1][1]:.3g}",
-        dashed=dashed,
+        note=f"{points[-1][1]:.3f}",
     )
 
 

@@ -1,4 +1,4 @@
-"""JSON documents as tables for people."""
+"""JSON documents as text for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,33 +17,14 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def tables(document: Mapping[str, Any], caption: str) -> Iterator[Table]:
-    """The scalars of `document` as one table, and each object or list of objects in it as another."""
-    scalars = {key: value for key, value in document.items() if not _is_nested(value)}
-    if scalars:
-        yield Table(
-            caption=caption, header=(), rows=[(words(key), text(value)) for key, value in scalars.items()]
-        )
-    for key, value in document.items():
-        if isinstance(value, Mapping):
-            yield from tables(value, words(key))
-        elif _is_nested(value):
-            header = list(dict.fromkeys(name for row in value for name in row))
-            yield Table(
-                caption=words(key),
-                header=[words(name) for name in header],
-                rows=[[text(row.get(name)) for name in header] for row in value],
-            )
-
-
 def flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every leaf under its dotted key."""
-    for key, value in document.items():
+    """Every leaf under its dotted key; `kind` before its siblings, objects in a list on one line each."""
+    for key, value in sorted(document.items(), key=lambda entry: entry[0] != "kind"):
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
-        elif _is_nested(value):
+        elif isinstance(value, Sequence) and value and all(isinstance(entry, Mapping) for entry in value):
             for entry in value:
-                yield f"{prefix}{key}", ", ".join(f"{name} {leaf}" for name, leaf in flat(entry))
+                yield f"{prefix}{key}", ", ".join(_leaf(name, leaf) for name, leaf in flat(entry))
         else:
             yield f"{prefix}{key}", text(value)
 
@@ -66,10 +47,5 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def _is_nested(value: Any) -> bool:
-    return (isinstance(value, Mapping) and bool(value)) or (
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and bool(value)
-        and all(isinstance(entry, Mapping) for entry in value)
-    )
+def _leaf(key: str, value: str) -> str:
+    return value if key == "kind" else f"{key} {value}"

@@ -1,6 +1,5 @@
 """What an evaluation found, as the report needs it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from components.core.manifest import MANIFEST, Manifest
 from components.core.policy import TRAJECTORY_FILE, Policy
 from components.core.recipe import EvaluateParams
+from components.data.document import read_document
 from components.data.parquet import read_table
 
 
@@ -45,15 +45,25 @@ class Findings:
         """Test users."""
         return len(self.challenger[self.metric])
 
-    def json(self, artifact: str, name: str) -> dict[str, Any]:
-        """A JSON file of an input."""
-        document: dict[str, Any] = json.loads((self.inputs[artifact] / name).read_text(encoding="utf-8"))
-        return document
-
     def table(self, artifact: str, name: str) -> pa.Table:
         """A Parquet file of an input."""
         return read_table(self.inputs[artifact] / name)
 
+    @property
+    def profile(self) -> dict[str, Any]:
+        """Of the interactions as delivered."""
+        return read_document(self.inputs["interactions"] / "profile.json")
+
+    @property
+    def preparation(self) -> dict[str, Any]:
+        """How they became the dataset."""
+        return read_document(self.inputs["dataset"] / "preparation.json")
+
+    @property
+    def policy(self) -> Policy:
+        return Policy.read(self.inputs["policy"])
+
+    @property
     def search_params(self) -> dict[str, Any]:
         """The search section that the policy was made with."""
         place = self.inputs["policy"] / MANIFEST
@@ -61,13 +71,14 @@ class Findings:
         return search
 
     @property
-    def policy(self) -> Policy:
-        return Policy.read(self.inputs["policy"])
-
-    @property
     def trajectory(self) -> pa.Table:
         """The search by epoch; no rows where nothing was searched."""
         return self.table("policy", TRAJECTORY_FILE)
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """What was trained, and how it went."""
+        return read_document(self.inputs["model"] / "training.json")
 
     @property
     def history(self) -> pa.Table:

@@ -1,0 +1,159 @@
+"""The decision: headline, metrics, and how they spread over the users."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.evaluate.report.charts import Chart, histogram
+from components.evaluate.report.findings import Findings
+from components.evaluate.report.shares import Share, shares
+from components.metrics.comparison import compare
+from components.metrics.ranking import METRICS
+
+_NAMES = {"recall": "Recall", "ndcg": "NDCG", "precision": "Precision", "hit_ratio": "Hit ratio"}
+_NUM_BINS = 20
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MetricRow:
+    """One metric at one K. `difference` is the challenger's lead over the champion."""
+
+    name: str
+    k: int
+    decides: bool
+    challenger: float
+    champion: float | None
+    popularity: float
+    floor: float | None
+    passed: bool
+
+    @property
+    def difference(self) -> float | None:
+        return None if self.champion is None else self.challenger - self.champion
+
+
+@final
+@dataclass(frozen=True)
+class Fact:
+    """A number that deserves large type."""
+
+    value: str
+    name: str
+    note: str
+
+
+def outcome(verdict: Mapping[str, Any]) -> str:
+    """promote, keep (the champion) or refuse."""
+    if not all(floor["passed"] for floor in verdict["floors"].values()):
+        return "refuse"
+    return "promote" if verdict["promote"] else "keep"
+
+
+def headline(verdict: Mapping[str, Any]) -> str:
+    """The decision in a few words."""
+    return {
+        "refuse": "Not good enough to be registered",
+        "keep": "The champion stays",
+        "promote": "The first champion" if verdict["champion"] is None else "A new champion",
+    }[outcome(verdict)]
+
+
+def facts(findings: Findings) -> Iterator[Fact]:
+    """What to look at first."""
+    verdict, metric = findings.verdict, findings.metric
+    yield Fact(f"{verdict['challenger']:.4f}", metric_name(metric), "the challenger's mean")
+    if verdict["champion"] is not None:
+        version = verdict["champion_version"]
+        named = f"the champion, version {version}" if version else "the other model"
+        lead = verdict["challenger"] - verdict["champion"]
+        relative = f"{signed(100 * lead / verdict['champion'], 1)} % on " if verdict["champion"] else "on "
+        yield Fact(signed(lead), "lead", f"{relative}{named}")
+    popularity = float(findings.popularity[metric].mean())
+    if popularity:
+        ratio = verdict["challenger"] / popularity
+        yield Fact(f"{ratio:.2f} ×", "popularity", f"recommending what is popular reaches {popularity:.4f}")
+    items = findings.table("dataset", "items.parquet").num_rows
+    yield Fact(f"{findings.num_users:,}", "test users", f"each over all {items:,} items")
+
+
+def metric_rows(findings: Findings) -> list[MetricRow]:
+    """All metrics, by K."""
+    floors = findings.verdict["floors"]
+    return [
+        MetricRow(
+            name=metric_name(name),
+            k=_k(name),
+            decides=name == findings.metric,
+            challenger=float(value_U.mean()),
+            champion=float(findings.champion[name].mean()) if findings.champion else None,
+            popularity=float(findings.popularity[name].mean()),
+            floor=floors[name]["floor"] if name in floors else None,
+            passed=name not in floors or floors[name]["passed"],
+        )
+        for name, value_U in sorted(findings.challenger.items(), key=lambda entry: _rank(entry[0]))
+    ]
+
+
+def metric_name(name: str) -> str:
+    """As people write it: `ndcg@20` becomes NDCG@20."""
+    return f"{_NAMES[name.partition('@')[0]]}@{_k(name)}"
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """With its sign, and a real minus."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def distribution(findings: Findings) -> Chart:
+    """The metric that decides, over the users."""
+    metric = findings.metric
+    values = {"challenger": findings.challenger[metric]}
+    if findings.champion:
+        values["champion"] = findings.champion[metric]
+    values["popularity"] = findings.popularity[metric]
+    edges = np.linspace(0, 1, _NUM_BINS + 1).round(12).tolist()
+    without = ", ".join(f"{name} {100 * (value_U == 0).mean():.1f} %" for name, value_U in values.items())
+    return histogram(
+        f"{metric_name(metric)} of the users who got a hit",
+        metric_name(metric),
+        {name: _bin_shares(value_U[value_U > 0], edges, len(value_U)) for name, value_U in values.items()},
+        edges,
+        note=f"Share of all test users. Without any hit: {without}.",
+    )
+
+
+def against_champion(findings: Findings) -> tuple[Chart, list[Share]] | None:
+    """Each user's difference, and for how many it is better, equal and worse."""
+    if not findings.champion:
+        return None
+    metric = findings.metric
+    difference_U = findings.challenger[metric] - findings.champion[metric]
+    reach = math.ceil(10 * float(np.abs(difference_U).max())) / 10 or 0.1
+    edges = np.linspace(-reach, reach, _NUM_BINS + 1).round(12).tolist()
+    chart = histogram(
+        "Challenger against champion, user by user",
+        f"difference in {metric_name(metric)}",
+        {"users": _bin_shares(difference_U[difference_U != 0], edges, len(difference_U))},
+        edges,
+        note="Share of all test users, without those for whom nothing changes.",
+    )
+    found = compare(findings.challenger[metric], findings.champion[metric])
+    return chart, shares({"better": found.better, "equal": found.equal, "worse": found.worse})
+
+
+def _bin_shares(value_U: NDArray[np.float64], edges: Sequence[float], total: int) -> list[float]:
+    counts, _ = np.histogram(value_U, bins=np.array(edges))
+    return [float(count) / total for count in counts]
+
+
+def _k(name: str) -> int:
+    return int(name.partition("@")[2])
+
+
+def _rank(name: str) -> tuple[int, int]:
+    return _k(name), METRICS.index(name.partition("@")[0])

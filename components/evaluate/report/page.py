@@ -1,0 +1,60 @@
+"""Everything that the report shows, in its order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from components.evaluate.report import data, decision, training
+from components.evaluate.report.charts import Chart
+from components.evaluate.report.decision import Fact, MetricRow
+from components.evaluate.report.document import Table
+from components.evaluate.report.findings import Findings
+from components.evaluate.report.shares import Share
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The template's content. `outcome` is promote, keep or refuse."""
+
+    model: str
+    outcome: str
+    headline: str
+    reason: str
+    facts: Sequence[Fact]
+    metrics: Sequence[MetricRow]
+    masked: str
+    distribution: Chart
+    against: tuple[Chart, Sequence[Share]] | None
+    search_summary: str
+    search: Sequence[Chart]
+    curves: Sequence[Chart]
+    parts: Sequence[Share]
+    data_charts: Sequence[Chart]
+    data_tables: Sequence[Table]
+    settings: Sequence[Table]
+    lineage: Mapping[str, str]
+
+
+def build_page(findings: Findings) -> Page:
+    """Findings turned into words, numbers and charts."""
+    verdict, metric = findings.verdict, findings.metric
+    return Page(
+        model=findings.params.model,
+        outcome=decision.outcome(verdict),
+        headline=decision.headline(verdict),
+        reason=verdict["reason"].replace(metric, decision.metric_name(metric)),
+        facts=list(decision.facts(findings)),
+        metrics=decision.metric_rows(findings),
+        masked={"train": "train", "train_valid": "train and validation"}[findings.params.evaluation.mask],
+        distribution=decision.distribution(findings),
+        against=decision.against_champion(findings),
+        search_summary=training.search_summary(findings),
+        search=list(training.search_charts(findings)),
+        curves=list(training.curves(findings)),
+        parts=data.parts(findings),
+        data_charts=list(data.data_charts(findings)),
+        data_tables=list(data.data_tables(findings)),
+        settings=list(training.settings(findings)),
+        lineage=findings.lineage,
+    )
