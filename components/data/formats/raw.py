@@ -57,7 +57,7 @@ def mapped(columns: Columns) -> dict[str, ColumnRef]:
         ITEM_ID: columns.item,
         RATING: columns.rating,
         TIMESTAMP: columns.timestamp,
-        **columns.features,
+        **dict(sorted(columns.features.items())),
     }
     return {name: ref for name, ref in wanted.items() if ref is not None}
 

@@ -1,0 +1,109 @@
+"""The contract of the interactions artifact."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from components.core.columns import (
+    CONTENT,
+    FILE,
+    ITEM_ID,
+    LINE,
+    PART,
+    RATING,
+    REASON,
+    TIMESTAMP,
+    USER_ID,
+)
+from components.core.recipe import IngestParams
+from components.core.recipe.source import FilesSource
+from components.core.stage import Validation
+from components.data.contracts.examination import Examination
+from components.data.contracts.expectations import (
+    Expectation,
+    between,
+    finite,
+    in_set,
+    length_between,
+    not_null,
+    row_count,
+    unique,
+)
+from components.data.document import read_document
+from components.data.normalize import END_OF_TIME
+from components.data.vocabulary import encode_sorted
+
+REJECTED = pa.schema([(FILE, pa.string()), (LINE, pa.int64()), (REASON, pa.string()), (CONTENT, pa.string())])
+
+
+def validate(output: Path, params: IngestParams, docs: Path) -> Validation:
+    """Check tables and profile of an ingest.
+
+    Raises:
+        GateFailedError: an expectation failed.
+    """
+    exam = Examination("interactions", output, docs)
+    table = exam.table("interactions.parquet", schema(params))
+    rejected = exam.table("rejected.parquet", REJECTED)
+    profile = exam.document("profile.json", read_document)
+    columns = [name for name in (USER_ID, ITEM_ID, RATING, TIMESTAMP, PART) if name in table.column_names]
+    exam.expect("interactions.parquet", table.select(columns).to_pandas(), _expectations(params, columns))
+    exam.expect(
+        "rejected.parquet",
+        rejected.select([FILE, LINE, REASON]).to_pandas(),
+        [not_null(FILE), not_null(LINE), not_null(REASON), between(LINE, 1, None)],
+    )
+    exam.require()
+    exam.facts("interactions", _facts(table, rejected, profile, params))
+    return exam.finish()
+
+
+def schema(params: IngestParams) -> pa.Schema:
+    """The schema of the interactions table that a source gives."""
+    source = params.source
+    fields: dict[str, pa.DataType] = {}
+    if not isinstance(source, FilesSource):
+        return pa.schema({USER_ID: pa.string(), ITEM_ID: pa.string(), TIMESTAMP: pa.int64()})
+    fields |= dict.fromkeys((USER_ID, ITEM_ID), pa.int64() if source.ids == "integer" else pa.string())
+    if source.columns.rating is not None:
+        fields[RATING] = pa.float64()
+    if source.columns.timestamp is not None:
+        fields[TIMESTAMP] = pa.int64()
+    fields |= dict.fromkeys(sorted(source.columns.features), pa.string())
+    if source.parts is not None:
+        fields[PART] = pa.string()
+    return pa.schema(fields)
+
+
+def _expectations(params: IngestParams, columns: list[str]) -> list[Expectation]:
+    found = [row_count(1), unique(USER_ID, ITEM_ID), *(not_null(column) for column in columns)]
+    source = params.source
+    if isinstance(source, FilesSource) and source.ids == "string":
+        found += [length_between(column, 1, source.max_id_length) for column in (USER_ID, ITEM_ID)]
+    if RATING in columns:
+        found.append(finite(RATING))
+    if TIMESTAMP in columns:
+        found.append(between(TIMESTAMP, 0, END_OF_TIME - 1))
+    if PART in columns:
+        assert isinstance(source, FilesSource)
+        found.append(in_set(PART, source.locations()))
+    return found
+
+
+def _facts(
+    table: pa.Table, rejected: pa.Table, profile: Mapping[str, Any], params: IngestParams
+) -> dict[str, tuple[float, float | None, float | None]]:
+    user_N, users = encode_sorted(table[USER_ID])
+    item_N, items = encode_sorted(table[ITEM_ID])
+    step_N = np.diff(user_N.astype(np.int64) * len(items) + item_N)
+    accounted = table.num_rows + rejected.num_rows + profile["duplicates_dropped"]
+    return {
+        "rows out of order": (int((step_N <= 0).sum()), 0, 0),
+        "users in the profile": (profile["users"], len(users), len(users)),
+        "items in the profile": (profile["items"], len(items), len(items)),
+        "rows read": (profile["rows"], accounted, accounted),
+        "share of rejected rows": (rejected.num_rows / profile["rows"], 0, params.max_rejected_fraction),
+    }
