@@ -13,3 +13,12 @@ def data_dir() -> Path:
     if not named:
         pytest.skip("RECLOOP_TEST_DATA does not name the folder with the public data sets")
     return Path(named)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With RECLOOP_NO_SKIPS a skipped test is a failure: there everything is at hand, so nothing may be
+    left out unseen."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("RECLOOP_NO_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("\nskipped tests (below) are failures here: RECLOOP_NO_SKIPS is set", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
