@@ -1,0 +1,85 @@
+"""The contract of the model artifact."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from components.core.columns import EMBEDDING, ITEM, ITEM_ID, USER, USER_ID
+from components.core.policy import WEIGHTS_FILE
+from components.core.recipe import RetrainParams, Training
+from components.core.stage import Validation
+from components.data.contracts.curves import curves_schema, expect_curves
+from components.data.contracts.dataset import raw_id_type
+from components.data.contracts.examination import Examination, Fact
+from components.data.contracts.expectations import not_null, row_count, unique
+from components.data.contracts.weights import weight_facts
+from components.data.document import read_document
+
+_WARM_STARTS = {"search", "none"}
+
+
+def validate(output: Path, params: RetrainParams, docs: Path) -> Validation:
+    """Check the embeddings, the history and what was trained.
+
+    Raises:
+        GateFailedError: an expectation failed.
+    """
+    exam = Examination("model", output, docs)
+    training = exam.document("training.json", _read_training)
+    users = exam.table("user_embeddings.parquet", _embedding_schema(USER, USER_ID))
+    items = exam.table("item_embeddings.parquet", _embedding_schema(ITEM, ITEM_ID))
+    history = exam.table("history.parquet", curves_schema)
+    for table, dense, raw, expected in (
+        (users, USER, USER_ID, training["num_users"]),
+        (items, ITEM, ITEM_ID, training["num_items"]),
+    ):
+        name = f"{dense}_embeddings.parquet"
+        ids = table.select([dense, raw]).to_pandas()
+        exam.expect(name, ids, [row_count(expected, expected), not_null(dense), not_null(raw), unique(raw)])
+        exam.facts(name, _embedding_facts(table, dense))
+    dim = _dim(users)
+    exam.facts("embeddings", {"dim of the items' embeddings": (_dim(items), dim, dim)})
+    expect_curves(exam, "history.parquet", history)
+    facts: dict[str, Fact] = {
+        "best_epoch": (training["best_epoch"], 0, training["epochs"]),
+        "warm_start is known": (training["warm_start"] in _WARM_STARTS, 1, 1),
+    }
+    exam.facts("training.json", facts)
+    exam.facts(WEIGHTS_FILE, weight_facts(output / WEIGHTS_FILE, expected=True))
+    return exam.finish()
+
+
+def _read_training(path: Path) -> dict[str, Any]:
+    document = read_document(path)
+    Training.model_validate(document["training"])  # a ValidationError is a ValueError
+    for key in ("warm_start", "best_epoch", "epochs", "num_users", "num_items"):
+        document[key]
+    return document
+
+
+def _embedding_schema(dense: str, raw: str) -> Callable[[pa.Schema], pa.Schema]:
+    def schema(found: pa.Schema) -> pa.Schema:
+        kind = found.field(EMBEDDING).type if EMBEDDING in found.names else None
+        dim = kind.list_size if kind is not None and pa.types.is_fixed_size_list(kind) else 1
+        vector = pa.list_(pa.float32(), dim)
+        return pa.schema([(dense, pa.int32()), (raw, raw_id_type(found, raw)), (EMBEDDING, vector)])
+
+    return schema
+
+
+def _dim(table: pa.Table) -> int:
+    return int(table.schema.field(EMBEDDING).type.list_size)
+
+
+def _embedding_facts(table: pa.Table, dense: str) -> dict[str, Fact]:
+    embedding = table[EMBEDDING].combine_chunks()
+    values = embedding.flatten().to_numpy(zero_copy_only=False)
+    holes = int((table[dense].to_numpy() != np.arange(table.num_rows)).sum())
+    return {
+        "rows without an embedding": (embedding.null_count, 0, 0),
+        "numbers that are not finite": (int((~np.isfinite(values)).sum()), 0, 0),
+        "holes in the dense ids": (holes, 0, 0),
+    }

@@ -1,0 +1,60 @@
+"""The contract of the registration artifact."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from components.core.recipe import RegisterParams
+from components.core.stage import Validation
+from components.data.contracts.examination import Examination
+from components.data.contracts.expectations import in_set, not_null, row_count
+from components.data.document import read_document
+
+_SCHEMA = pa.schema(
+    [
+        ("model", pa.string()),
+        ("version", pa.string()),
+        ("run_id", pa.string()),
+        ("promoted", pa.bool_()),
+        ("reason", pa.string()),
+        ("previous_champion_version", pa.string()),
+    ]
+)
+_ALWAYS = ("model", "version", "run_id", "promoted", "reason")
+
+
+def validate(output: Path, params: RegisterParams, docs: Path) -> Validation:
+    """Check that the row and the document agree, and the aliases with the decision.
+
+    Raises:
+        GateFailedError: an expectation failed.
+    """
+    exam = Examination("registration", output, docs)
+    document = exam.document("registration.json", _read)
+    table = exam.table("registration.parquet", _SCHEMA)
+    exam.expect(
+        "registration.parquet",
+        table.to_pandas(),
+        [row_count(1, 1), *(not_null(column) for column in _ALWAYS), in_set("model", [params.model])],
+    )
+    exam.require()
+    row = table.to_pylist()[0]
+    promoted = "champion" in document["aliases"]
+    exam.facts(
+        "registration.json",
+        {
+            "fields that differ from the table": (sum(document[name] != row[name] for name in row), 0, 0),
+            "has the alias challenger": ("challenger" in document["aliases"], 1, 1),
+            "promoted": (row["promoted"], promoted, promoted),
+            "version is a number": (row["version"].isdecimal(), 1, 1),
+        },
+    )
+    return exam.finish()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    document = read_document(path)
+    for key in (*_SCHEMA.names, "aliases"):
+        document[key]
+    return document
