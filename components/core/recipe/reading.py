@@ -75,17 +75,18 @@ def _with_override(document: Mapping[str, Any], text: str) -> dict[str, Any]:
     key, equals, value_text = (part.strip() for part in text.partition("="))
     if not equals or not key:
         raise InvalidInputError(f"--set {text!r}: need key=value, such as training.model.dim=32")
-    try:
-        value = parse_yaml(value_text)
-    except yaml.YAMLError as error:
-        raise InvalidInputError(f"--set {text!r}: the value is not valid YAML") from error
     declared = document.get("parameters")
-    if isinstance(declared, dict) and key in declared:
-        if isinstance(_parameter_values(declared).get(key), str):
-            value = value_text  # a text stays one, even if it looks like a number
-        path = ["parameters", key, "default"]
+    is_parameter = isinstance(declared, dict) and key in declared
+    path = ["parameters", key, "default"] if is_parameter else key.split(".")
+    if is_parameter and isinstance(_parameter_values(declared).get(key), str):
+        value: Any = value_text  # as it stands, even if it looks like a number
     else:
-        path = key.split(".")
+        try:
+            value = parse_yaml(value_text)
+        except yaml.YAMLError as error:
+            raise InvalidInputError(
+                f"--set {text!r}: the value is not valid YAML; a text may need quotes"
+            ) from error
     if path[0] not in Recipe.model_fields:
         parameters = sorted(map(str, declared)) if isinstance(declared, dict) else []
         hint = did_you_mean(path[0], [*parameters, *Recipe.model_fields])

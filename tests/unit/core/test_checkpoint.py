@@ -1,0 +1,79 @@
+import json
+
+import pytest
+
+from components.core.checkpoint import Checkpoint
+
+
+@pytest.fixture
+def new(tmp_path):
+    """A checkpoint of the same artifact, as a newly started process has it."""
+    starts = iter(range(100))
+
+    def make() -> Checkpoint:
+        scratch = tmp_path / f"scratch{next(starts)}"
+        scratch.mkdir()
+        return Checkpoint(str(tmp_path / "artifact"), scratch)
+
+    return make
+
+
+def writer(epoch):
+    def write(directory):
+        (directory / "state.bin").write_bytes(bytes([epoch]) * 1000)
+        (directory / "loop.json").write_text(json.dumps({"epoch": epoch}))
+
+    return write
+
+
+def epoch_of(checkpoint):
+    directory = checkpoint.load()
+    if directory is None:
+        return None
+    epoch = json.loads((directory / "loop.json").read_text())["epoch"]
+    assert (directory / "state.bin").read_bytes() == bytes([epoch]) * 1000
+    return epoch
+
+
+def test_the_last_one_is_loaded(new):
+    assert new().load() is None
+    checkpoint = new()
+    for epoch in (1, 2, 3):
+        checkpoint.save(writer(epoch))
+        assert epoch_of(new()) == epoch
+    resumed = new()
+    assert epoch_of(resumed) == 3
+    resumed.save(writer(4))
+    resumed.save(writer(5))
+    assert epoch_of(new()) == 5
+
+
+def test_a_kill_while_saving_leaves_the_one_before(new, tmp_path, monkeypatch):
+    checkpoint = new()
+    checkpoint.save(writer(1))
+
+    def killed(uri, content, *, if_absent=False):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint._store, "write_bytes", killed, raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(writer(2))
+    assert epoch_of(new()) == 1
+
+
+def test_a_damaged_one_is_none(new, tmp_path):
+    new().save(writer(1))
+    (state,) = (tmp_path / "artifact.checkpoint").rglob("state.bin")
+    state.write_bytes(b"x")
+    assert new().load() is None
+    state.unlink()
+    assert new().load() is None
+
+
+def test_nothing_is_left_of_it(new, tmp_path):
+    checkpoint = new()
+    checkpoint.save(writer(1))
+    checkpoint.save(writer(2))
+    checkpoint.discard()
+    assert new().load() is None
+    assert not (tmp_path / "artifact.checkpoint").exists()

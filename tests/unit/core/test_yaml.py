@@ -1,0 +1,55 @@
+import math
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.core.recipe.yaml import parse_yaml
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_way_to_write_a_float_is_a_float(value):
+    for text in (f"{value:e}", f"{value:g}", repr(value)):
+        parsed = parse_yaml(f"x: {text}")["x"]
+        assert not isinstance(parsed, str)
+        assert math.isclose(parsed, float(text), abs_tol=0)
+
+
+@pytest.mark.parametrize("text", ["1e-3", "5E4", "-2e1", ".5e1", "1.e+2"])
+def test_exponents_need_no_dot(text):
+    assert parse_yaml(text) == float(text)
+
+
+@pytest.mark.parametrize("text", ["e3", "1e", "v1e3", "0 3 * * *", "12-11", "1e-3x"])
+def test_what_is_no_number_stays_text(text):
+    assert parse_yaml(f"x: {text}")["x"] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "line 3, column 1"),
+        ("training:\n  epochs: 1\n  model: {kind: mf}\n  epochs: 2\n", "line 4, column 3"),
+        ("x: {a: 1, a: 1}", "line 1, column 11"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_its_place(text, place):
+    with pytest.raises(yaml.YAMLError) as caught:
+        parse_yaml(text)
+    assert "stands twice, first on line" in str(caught.value)
+    assert place in str(caught.value)
+
+
+def test_the_same_key_in_two_mappings_is_fine():
+    assert parse_yaml("a: {kind: x}\nb: {kind: y}") == {"a": {"kind": "x"}, "b": {"kind": "y"}}
+
+
+def test_merge_keys_and_what_they_overrule():
+    text = "base: &base {epochs: 1, dim: 8}\none: {<<: *base, epochs: 2}\n"
+    assert parse_yaml(text)["one"] == {"epochs": 2, "dim": 8}
+
+
+def test_no_python_object_is_made():
+    with pytest.raises(yaml.YAMLError):
+        parse_yaml("!!python/object/apply:os.getcwd []")
