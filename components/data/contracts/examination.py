@@ -33,12 +33,8 @@ class Examination:
     """
 
     def __init__(self, artifact: str, output: Path, docs: Path) -> None:
-        import great_expectations as gx
-
         self._artifact, self._output, self._docs = artifact, output, docs
-        self._context: Any = gx.get_context(mode="ephemeral")
-        self._context.variables.progress_bars = {"globally": False}
-        self._context.enable_analytics(False)
+        self._context: Any = _context()
         self._source = self._context.data_sources.add_pandas(artifact)
         self._tables: dict[str, tuple[int, str]] = {}
         self._counts: dict[str, int] = {}
@@ -126,6 +122,19 @@ class Examination:
         self.facts(name, {"readable": (0, 1, 1)})
         self.require()
         raise AssertionError("an unreadable table passed")
+
+
+def _context() -> Any:
+    """An in-memory context that draws no bars, calls nobody and makes no temporary docs."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        analytics_enabled=False,
+        progress_bars={"globally": False},
+    )
+    return gx.get_context(project_config=config, mode="ephemeral")
 
 
 def _told(name: str, found: Any) -> str:

@@ -64,7 +64,7 @@ def _embedding_schema(dense: str, raw: str) -> Callable[[pa.Schema], pa.Schema]:
     def schema(found: pa.Schema) -> pa.Schema:
         kind = found.field(EMBEDDING).type if EMBEDDING in found.names else None
         dim = kind.list_size if kind is not None and pa.types.is_fixed_size_list(kind) else 1
-        vector = pa.list_(pa.float32(), dim)
+        vector = pa.list_(pa.field("element", pa.float32()), dim)  # as Parquet names it
         return pa.schema([(dense, pa.int32()), (raw, raw_id_type(found, raw)), (EMBEDDING, vector)])
 
     return schema

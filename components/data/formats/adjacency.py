@@ -8,7 +8,7 @@ import polars as pl
 from components.core.columns import ITEM_ID, USER_ID
 from components.core.errors import InvalidInputError
 from components.core.recipe.source import AdjacencyFormat, Columns
-from components.data.formats.lines import read_lines
+from components.data.formats.lines import read_blocks
 from components.data.formats.raw import RawBatch, mapped
 
 
@@ -21,8 +21,8 @@ def read(format: AdjacencyFormat, path: Path, name: str, columns: Columns) -> It
     more = mapped(columns).keys() - {USER_ID, ITEM_ID}
     if more:
         raise InvalidInputError(f"{name}: columns: adjacency lists hold no {', '.join(sorted(more))}")
-    for number, lines in read_lines(path, name):
-        tokens = pl.Series(lines, dtype=pl.String).str.extract_all(r"\S+")
+    for number, text in read_blocks(path, name):
+        tokens = pl.Series(text.split("\n"), dtype=pl.String).str.extract_all(r"\S+")
         rows = (
             pl.DataFrame({"tokens": tokens})
             .with_row_index("line", offset=number)

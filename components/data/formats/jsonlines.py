@@ -1,59 +1,102 @@
 """One JSON object a line."""
 
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.json
 
 from components.core.columns import ITEM_ID, RATING, TIMESTAMP, USER_ID
 from components.core.errors import InvalidInputError
 from components.core.recipe.source import Columns, JsonLinesFormat
-from components.data.formats.lines import read_lines
+from components.data.formats.lines import read_blocks
 from components.data.formats.raw import RawBatch, Rejected, mapped
 
 _ID_TYPES = {str, int, type(None)}
+_Row = tuple[int, dict[str, Any]]
 
 
 def read(format: JsonLinesFormat, path: Path, name: str, columns: Columns) -> Iterator[RawBatch]:  # noqa: A002
     """Rows of a JSON Lines file; lines that hold no object are rejected.
 
     Raises:
-        InvalidInputError: a column stands in no row of the first batch, or the file is not readable text.
+        InvalidInputError: a column stands in no row of the first block, or the file is not readable text.
     """
     wanted = mapped(columns)
     numbered = {target: ref for target, ref in wanted.items() if isinstance(ref, int)}
     if numbered:
         raise InvalidInputError(f"{name}: columns: got the positions {numbered}, need names of keys")
-    for number, lines in read_lines(path, name):
-        kept: list[tuple[int, dict[str, Any]]] = []
-        rejected: list[Rejected] = []
-        for line, text in enumerate(lines, start=number):
-            row = _parse(text, columns)
-            if isinstance(row, str):
-                rejected.append(Rejected(line, row, text))
-            elif row is not None:
-                kept.append((line, row))
-        if number == 1 and kept:
-            _require({str(ref) for ref in wanted.values()}, [row for _, row in kept], name)
-        frame = pl.DataFrame(
-            {target: [_text(target, row.get(str(ref))) for _, row in kept] for target, ref in wanted.items()},
-            schema=dict.fromkeys(wanted, pl.String),
-        )
-        at = [line for line, _ in kept]
-        yield RawBatch(frame, pl.Series(at, dtype=pl.Int64), _Content(number, lines, at), rejected)
+    keys = {target: str(ref) for target, ref in wanted.items()}
+    for number, text in read_blocks(path, name):
+        yield _uniform(number, text, keys) or _any(number, text, keys, name)
+
+
+def _uniform(number: int, text: str, keys: Mapping[str, str]) -> RawBatch | None:
+    """A block in which every line is an object with values of the same types as its first: Arrow parses
+    it several times as fast as Python. None for any other."""
+    first = _parse(text.partition("\n")[0], keys)
+    if not isinstance(first, dict):
+        return None
+    types = {key: _arrow_type(target, first.get(key)) for target, key in keys.items()}
+    if not all(types.values()):
+        return None
+    options = pa.json.ParseOptions(
+        explicit_schema=pa.schema(list(types.items())), unexpected_field_behavior="ignore"
+    )
+    data = text.encode()
+    try:
+        table = pa.json.read_json(io.BytesIO(data), pa.json.ReadOptions(block_size=len(data) + 1), options)
+    except pa.ArrowInvalid:
+        return None
+    if table.num_rows != text.count("\n") + 1:
+        return None
+    frame = pl.DataFrame({target: pl.Series(table[key]) for target, key in keys.items()})
+    lines = pl.int_range(number, number + len(frame), eager=True)
+    return RawBatch(frame, lines, _Content(text, number, lines))
+
+
+def _arrow_type(target: str, value: Any) -> pa.DataType | None:
+    if isinstance(value, str):
+        return pa.string()
+    if target in {USER_ID, ITEM_ID}:
+        return pa.int64() if type(value) is int else None
+    return pa.float64() if target in {RATING, TIMESTAMP} and type(value) in {int, float} else None
+
+
+def _any(number: int, text: str, keys: Mapping[str, str], name: str) -> RawBatch:
+    """Any block, line by line."""
+    kept: list[_Row] = []
+    rejected: list[Rejected] = []
+    for line, content in enumerate(text.split("\n"), start=number):
+        row = _parse(content, keys)
+        if isinstance(row, str):
+            rejected.append(Rejected(line, row, content))
+        elif row is not None:
+            kept.append((line, row))
+    if number == 1 and kept:
+        _require(set(keys.values()), kept, name)
+    frame = pl.DataFrame(
+        {target: [_text(target, row.get(key)) for _, row in kept] for target, key in keys.items()},
+        schema=dict.fromkeys(keys, pl.String),
+    )
+    lines = pl.Series([line for line, _ in kept], dtype=pl.Int64)
+    return RawBatch(frame, lines, _Content(text, number, lines), rejected)
 
 
 class _Content:
-    def __init__(self, first: int, lines: list[str], at: list[int]) -> None:
-        self._first, self._lines, self._at = first, lines, at
+    def __init__(self, text: str, first: int, lines: pl.Series) -> None:
+        self._text, self._first, self._lines = text, first, lines
 
     def __call__(self, positions: Sequence[int]) -> list[str]:
-        return [self._lines[self._at[position] - self._first] for position in positions]
+        texts = self._text.split("\n")
+        return [texts[line - self._first] for line in self._lines[list(positions)]]
 
 
-def _parse(text: str, columns: Columns) -> dict[str, Any] | str | None:
+def _parse(text: str, keys: Mapping[str, str]) -> dict[str, Any] | str | None:
     """The object on a line, or why there is none; None for an empty line."""
     if not text.strip():
         return None
@@ -65,15 +108,15 @@ def _parse(text: str, columns: Columns) -> dict[str, Any] | str | None:
         return "is not JSON"
     if not isinstance(row, dict):
         return "is not a JSON object"
-    for target, ref in ((USER_ID, columns.user), (ITEM_ID, columns.item)):
-        if type(row.get(str(ref))) not in _ID_TYPES:
+    for target in (USER_ID, ITEM_ID):
+        if type(row.get(keys[target])) not in _ID_TYPES:
             return f"{target} is neither text nor an integer"
     return row
 
 
-def _require(keys: set[str], rows: Sequence[dict[str, Any]], name: str) -> None:
+def _require(keys: set[str], rows: Sequence[_Row], name: str) -> None:
     found: set[str] = set()
-    for row in rows:
+    for _, row in rows:
         found |= row.keys()
         if keys <= found:
             return

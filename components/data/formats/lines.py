@@ -6,8 +6,8 @@ from pathlib import Path
 from components.data.formats.raw import BATCH_BYTES, open_text
 
 
-def read_lines(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Batches of lines, each with the number of its first line (from 1).
+def read_blocks(path: Path, name: str) -> Iterator[tuple[int, str]]:
+    """Whole lines of bounded size together, each block with the number of its first line (from 1).
 
     Raises:
         InvalidInputError: the file is not readable text.
@@ -16,5 +16,5 @@ def read_lines(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
     with open_text(path, name) as file:
         while lines := file.readlines(BATCH_BYTES):
             encoding = "utf-8-sig" if number == 1 else "utf-8"
-            yield number, b"".join(lines).decode(encoding).removesuffix("\n").split("\n")
+            yield number, b"".join(lines).decode(encoding).removesuffix("\n")
             number += len(lines)
