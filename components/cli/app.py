@@ -84,9 +84,9 @@ def recloop(
 
     [bold]Start with[/bold]
 
-    [cyan]recloop run demo[/cyan]               the whole loop on synthetic data
-    [cyan]recloop report demo --open[/cyan]     read what came out
-    [cyan]recloop recommend demo -u 17[/cyan]   ask the champion
+    [cyan]recloop run demo[/cyan]                  the whole loop on synthetic data
+    [cyan]recloop report demo --open[/cyan]        read what came out
+    [cyan]recloop recommend demo -u u0017[/cyan]   ask the champion
     """
     if debug:
         os.environ[DEBUG] = "1"
@@ -225,7 +225,7 @@ def recommend(
 ) -> None:
     """Ask the champion what users would like.
 
-    [cyan]recloop recommend demo --user 17 --user 42 -k 5[/cyan]
+    [cyan]recloop recommend demo --user u0017 --user u0042 -k 5[/cyan]
 
     Users whom it does not know get popular items.
     """

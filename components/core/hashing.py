@@ -34,12 +34,13 @@ def sha256_file(path: Path) -> str:
 
 @cache
 def code_version() -> str:
-    """Hash of this package's source files: the same on a laptop and in an image, with or without git."""
+    """Hash of the source files that shape results: the same on a laptop and in an image, with or without
+    git. The command line is none of them."""
     root = Path(__file__).resolve().parents[1]
     files = {
         path.relative_to(root).as_posix(): sha256_file(path)
         for path in sorted(root.rglob("*"))
-        if path.suffix in {".py", ".j2", ".css"}
+        if path.suffix in {".py", ".j2", ".css"} and root / "cli" not in path.parents
     }
     return sha256_json(files)
 
