@@ -111,7 +111,7 @@ def fit(
             )
         _judge(learner.model, data, schedule, result, record)
         result.seconds += time.monotonic() - start
-        logger.info("%s: %s", name, _line(record))
+        logger.info("epoch %d: %s", epoch, _line(record, schedule.metric))
         if time.monotonic() - saved > _CHECKPOINT_EVERY_S:
             checkpoint.save(lambda directory: _write(directory, learner, order, result))
             saved = time.monotonic()
@@ -192,5 +192,11 @@ def _column_order(name: str) -> tuple[bool, bool, str]:
     return name == TRAIN_LOSS, "@" in name, name
 
 
-def _line(record: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.5g}" for name, value in record.items())
+def _line(record: dict[str, float], metric: str) -> str:
+    """The epoch in a few words: its loss, the watched metric, and what else learns."""
+    told = {
+        name: value
+        for name, value in record.items()
+        if name in {TRAIN_LOSS, metric} or name.startswith("alpha_")
+    }
+    return ", ".join(f"{name} {value:.4f}" for name, value in told.items())

@@ -1,6 +1,6 @@
 """The search that decides parts of the training section."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -72,3 +72,10 @@ class SearchParams(Config):
     search: SearchConfig
     training: Training
     seed: int
+
+    def identity(self) -> dict[str, Any]:
+        """Without what only retraining reads, so that changing it does not search again."""
+        document = super().identity()
+        for key in ("warm_start", "epochs", "patience"):
+            del document["training"][key]
+        return document
