@@ -22,7 +22,8 @@ _MAX_BREAKS = 100  # a row over more lines than this is rows that an unclosed qu
 
 
 def read(format: DelimitedFormat, path: Path, name: str, columns: Columns) -> Iterator[RawBatch]:  # noqa: A002
-    """Rows of a delimited file; rows with too many or too few fields are rejected.
+    """Rows of a delimited file; rows with too many or too few fields are rejected, a line with nothing
+    in it is no row.
 
     Raises:
         InvalidInputError: a column is missing, or the file is not readable text.
@@ -74,7 +75,7 @@ def _batches(
         for position, text in zip(torn, content(torn.tolist()), strict=True):
             reason = f"spans more than {_MAX_BREAKS} lines; is a quote never closed?"
             rejected += split_lines(int(lines_N[position]), reason, text)
-        kept = np.flatnonzero(breaks_N <= _MAX_BREAKS)
+        kept = np.flatnonzero((breaks_N <= _MAX_BREAKS) & ~_is_blank(batch))
         rows = batch if len(kept) == len(lines_N) else batch.take(pa.array(kept))
         frame = pl.DataFrame({name: pl.Series(rows.column(place)) for name, place in positions.items()})
         yield RawBatch(frame, pl.Series(lines_N[kept]), _content(rows, format.delimiter), rejected)
@@ -131,6 +132,16 @@ def _count_breaks(batch: pa.RecordBatch) -> Numbers:
     for column in batch.columns:
         breaks_N += pc.count_substring(column, "\n").to_numpy()
     return breaks_N
+
+
+def _is_blank(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    """Rows with nothing in any field, which is what Arrow makes of an empty line."""
+    blank = np.ones(batch.num_rows, np.bool_)
+    for column in batch.columns:
+        if not blank.any():
+            break
+        blank &= pc.equal(column, "").to_numpy(zero_copy_only=False)
+    return blank
 
 
 def _content(batch: pa.RecordBatch, delimiter: str) -> Callable[[Sequence[int]], list[str]]:
