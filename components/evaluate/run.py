@@ -1,6 +1,5 @@
 """Evaluate: the test, once; the champion on the same users; the decision and its report."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from components.core.lineage import read_lineage
 from components.core.manifest import Manifest
 from components.core.recipe import EvaluateParams
 from components.core.stage import Context
+from components.data.document import write_document
 from components.data.parquet import write_table
 from components.evaluate.report import Findings, render
 from components.evaluate.scoring import (
@@ -62,8 +62,8 @@ def run(
 
     write_table(_metrics_table(grades, len(exam.users)), output / "metrics.parquet")
     write_table(_per_user_table(grades, exam), output / "per_user.parquet")
-    _write_json(verdict, output / "verdict.json")
-    _write_json(lineage, output / "lineage.json")
+    write_document(verdict, output / "verdict.json")
+    write_document(lineage, output / "lineage.json")
     findings = Findings(
         params=params,
         verdict=verdict,
@@ -138,9 +138,9 @@ def _lineage(manifests: Mapping[str, Manifest], champion: Manifest | None) -> di
     """Content hash of everything that this evaluation rests on, down to the raw data."""
     raw = {
         "source" if name == "source" else f"source_{name}": entry.sha256
-        for name, entry in manifests["interactions"].inputs.items()
+        for name, entry in sorted(manifests["interactions"].inputs.items())
     }
-    artifacts = {name: manifest.sha256 for name, manifest in manifests.items()}
+    artifacts = {name: manifests[name].sha256 for name in ("interactions", "dataset", "policy", "model")}
     return {**raw, **artifacts, **({_CHAMPION: champion.sha256} if champion else {})}
 
 
@@ -177,9 +177,3 @@ def _means(metrics: Metrics) -> dict[str, float]:
 
 def _line(means: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in means.items())
-
-
-def _write_json(document: Mapping[str, Any], path: Path) -> None:
-    path.write_text(
-        json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )

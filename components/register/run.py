@@ -16,6 +16,7 @@ from components.core.manifest import Manifest
 from components.core.policy import Policy
 from components.core.recipe import RegisterParams
 from components.core.stage import Context
+from components.data.document import read_document, write_document
 from components.data.parquet import read_table, write_table
 from components.registry import champion
 from components.registry.connection import connect, reaching
@@ -34,7 +35,7 @@ def run(
         InfrastructureError: MLflow cannot be reached.
     """
     manifests = read_lineage(inputs)
-    verdict = json.loads((inputs["evaluation"] / "verdict.json").read_text())
+    verdict = read_document(inputs["evaluation"] / "verdict.json")
     tags = _version_tags(manifests, context.uris)
     client = connect(params.tracking_uri)
     with reaching(params.tracking_uri):
@@ -101,8 +102,8 @@ def _record(
     tags: Mapping[str, str],
 ) -> RunRecord:
     policy = Policy.read(inputs["policy"])
-    training = json.loads((inputs["model"] / "training.json").read_text())
-    lineage = json.loads((inputs["evaluation"] / "lineage.json").read_text())
+    training = read_document(inputs["model"] / "training.json")
+    lineage = read_document(inputs["evaluation"] / "lineage.json")
     told = {"recipe": params.recipe, "policy": policy.patch, "trained": training["training"]}
     means = read_table(inputs["evaluation"] / "metrics.parquet").to_pylist()
     metrics = {f"{row[columns.METRIC]}@{row[columns.K]}": row[columns.VALUE] for row in means}
@@ -182,8 +183,7 @@ def _write(
         "reason": verdict["reason"],
         "previous_champion_version": verdict["champion_version"],
     }
-    document = {**scalars, "aliases": list(aliases)}
-    (output / "registration.json").write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    write_document({**scalars, "aliases": list(aliases)}, output / "registration.json")
     schema = pa.schema(
         [pa.field(name, pa.bool_() if name == "promoted" else pa.string()) for name in scalars]
     )

@@ -67,7 +67,22 @@ class Loop:
         return directory
 
     def interactions(self, profile: Mapping[str, Any] | None = None) -> Path:
-        document = profile or {"rows": 30, "users": 5, "items": 8, "density": 0.75, "time_range": None}
+        quantiles = dict.fromkeys(("min", "q25", "median", "q75", "q90", "q99", "max", "mean"), 3.0)
+        document = profile or {
+            "rows": 33,
+            "rejected_rows": 2,
+            "rejected_by_reason": {"user_id is empty": 2},
+            "duplicates_dropped": 1,
+            "interactions": 30,
+            "users": 5,
+            "items": 8,
+            "density": 0.75,
+            "interactions_per_user": quantiles,
+            "popularity": quantiles,
+            "popularity_histogram": [{"from": 1, "to": 1, "items": 3}, {"from": 2, "to": 3, "items": 5}],
+            "rating": None,
+            "time_range": {"first": "2026-01-01T00:00:00+00:00", "last": "2026-02-01T00:00:00+00:00"},
+        }
         (self.folder("interactions") / "profile.json").write_text(json.dumps(document))
         return self.publish("interactions", "ingest")
 
@@ -88,7 +103,17 @@ class Loop:
                 "num_train": in_train.astype(np.int32),
             }
             write_table(pa.table(table), directory / f"{name}s.parquet")
-        document = {"core": {"users": 1, "items": 1}, "rounds": [], "split": {"kind": "random"}}
+        document = {
+            "below_min_rating": 0,
+            "core": {"users": 1, "items": 1},
+            "core_reached": {"users": 1, "items": 1},
+            "rounds": [{"users": 1, "items": 0, "interactions": 1}],
+            "split": {"kind": "random", "ratio": [3, 1, 1]},
+            "unseen": {"policy": "drop", "valid": 0, "test": 1, "users": 1, "items": 0},
+            "users": len(user_ids),
+            "items": len(item_ids),
+            "sizes": {"train": len(train), "valid": len(valid), "test": len(test)},
+        }
         (directory / "preparation.json").write_text(json.dumps(document))
         return self.publish("dataset", "prepare", ["interactions"])
 

@@ -75,10 +75,10 @@ class Axis:
         low, high = self._scaled(self.low), self._scaled(self.high)
         return round(100 * (self._scaled(value) - low) / (high - low), 2)
 
-    def ticks(self, count: int = 5) -> list[Tick]:
+    def ticks(self, count: int = 5, *, percent: bool = False) -> list[Tick]:
         """About `count` round values."""
         values = self._decades() if self.logarithmic else _round_steps(self.low, self.high, count)
-        return [Tick(self.at(value), number(value)) for value in values]
+        return [Tick(self.at(value), f"{100 * value:g} %" if percent else number(value)) for value in values]
 
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self.logarithmic else value
@@ -91,10 +91,14 @@ class Axis:
 
 
 def number(value: float) -> str:
-    """As people write it: 1,200 or 0.05."""
-    if value >= 1000 or value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{value:.0e}"
+    """As people write it, to about four digits: 1,200 or 0.05."""
+    if value == int(value) or abs(value) >= 1000:
+        shown = f"{value:,.0f}"
+    elif abs(value) >= 1:
+        shown = f"{value:.4g}"
+    else:
+        shown = f"{value:.4f}".rstrip("0") if abs(value) >= 0.001 else f"{value:.3g}"
+    return shown.replace("-", "−")
 
 
 def line_chart(
@@ -178,6 +182,8 @@ def histogram(
     x_title: str,
     shares: Mapping[str, Sequence[float]],
     edges: Sequence[float],
+    *,
+    colors: Mapping[str, int] | None = None,
     note: str = "",
 ) -> Chart:
     """Shares per bin: the first series as bars, the others as stepped lines."""
@@ -190,7 +196,7 @@ def histogram(
         title=title,
         x_title=x_title,
         x_ticks=x_axis.ticks(),
-        y_ticks=[Tick(tick.at, _percent(tick.label)) for tick in y_axis.ticks(4)],
+        y_ticks=y_axis.ticks(4, percent=True),
         bars=[
             Mark(
                 x_axis.at(low),
@@ -203,8 +209,13 @@ def histogram(
         lines=[
             Line(name=first, color=0, path="", marks=()),  # for the legend
             *(
-                Line(name=name, color=color, path=_steps(values, bins, x_axis, y_axis), marks=())
-                for color, (name, values) in enumerate(others, 1)
+                Line(
+                    name=name,
+                    color=(colors or {}).get(name, position),
+                    path=_steps(values, bins, x_axis, y_axis),
+                    marks=(),
+                )
+                for position, (name, values) in enumerate(others, 1)
             ),
         ],
         note=note,
@@ -261,7 +272,3 @@ def _round_steps(low: float, high: float, count: int) -> list[float]:
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)
     first = math.ceil(low / step - 1e-9)
     return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def _percent(label: str) -> str:
-    return f"{100 * float(label.replace(',', '')):g} %"

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from components.core.columns import NUM_INTERACTIONS, PARTS
-from components.evaluate.report.charts import Chart, bar_chart, line_chart
+from components.evaluate.report.charts import Chart, bar_chart, line_chart, number
 from components.evaluate.report.document import Table, text, words
 from components.evaluate.report.findings import Findings
 from components.evaluate.report.shares import Share, shares
 
+_QUANTILES = ("min", "q25", "median", "q75", "q90", "q99", "max", "mean")
 _RANKS = 60  # points of the popularity curve
 
 
@@ -54,22 +55,22 @@ def data_tables(findings: Findings) -> Iterator[Table]:
         )
         if profile[key]
     }
-    yield _matrix("Interactions, as delivered", spread)
+    yield _matrix("Interactions, as delivered", spread, _QUANTILES)
     if profile["rejected_by_reason"]:
         counts = sorted(profile["rejected_by_reason"].items(), key=lambda entry: (-entry[1], entry[0]))
-        rows = [(reason, text(count)) for reason, count in counts]
+        rows = [(reason, number(count)) for reason, count in counts]
         yield Table(caption="Rejected rows", header=("reason", "rows"), rows=rows)
     if preparation["rounds"]:
         rounds = {f"round {number}": entry for number, entry in enumerate(preparation["rounds"], 1)}
         core = preparation["core"]
-        wanted = f"at least {core['users']} for a user and {core['items']} for an item"
-        yield _matrix(f"Removed by the core: {wanted}", rounds)
+        wanted = f"at least {core['users']} per user and {core['items']} per item"
+        yield _matrix(f"Core: {wanted}", rounds, ("interactions", "users", "items"))
     yield _preparation(profile, preparation)
 
 
 def number_range(low: int, high: int) -> str:
     """1, or 2–3."""
-    return text(low) if low == high else f"{text(low)}–{text(high)}"
+    return number(low) if low == high else f"{number(low)}–{number(high)}"
 
 
 def _funnel(profile: Mapping[str, Any], preparation: Mapping[str, Any]) -> Table:
@@ -83,7 +84,10 @@ def _funnel(profile: Mapping[str, Any], preparation: Mapping[str, Any]) -> Table
         ("− duplicates", (profile["duplicates_dropped"], None, None)),
         ("interactions", (profile["interactions"], profile["users"], profile["items"])),
         ("− rated too low", (preparation["below_min_rating"], None, None)),
-        (f"− core, {len(rounds)} rounds", (removed["interactions"], removed["users"], removed["items"])),
+        (
+            f"− core, {len(rounds)} round{'' if len(rounds) == 1 else 's'}",
+            (removed["interactions"], removed["users"], removed["items"]),
+        ),
         (
             f"{'↷' if unseen['policy'] == 'move' else '−'} unseen in train",
             (lost, unseen["users"], unseen["items"]),
@@ -91,7 +95,7 @@ def _funnel(profile: Mapping[str, Any], preparation: Mapping[str, Any]) -> Table
         ("dataset", (sum(preparation["sizes"].values()), preparation["users"], preparation["items"])),
     ]
     rows = [
-        (name, *("" if count is None else text(count) for count in counts))
+        (name, *("" if count is None else number(count) for count in counts))
         for name, counts in steps
         if counts[0] or not name.startswith(("−", "↷"))
     ]
@@ -105,12 +109,15 @@ def _preparation(profile: Mapping[str, Any], preparation: Mapping[str, Any]) -> 
         "split": split["kind"],
         **{words(key): value for key, value in split.items() if key not in {"kind", "sizes"}},
         "core reached": f"{preparation['core_reached']['users']} × {preparation['core_reached']['items']}",
-        **({f"{when} interaction": time for when, time in (profile["time_range"] or {}).items()}),
+        **{f"{when} interaction": _time(time) for when, time in (profile["time_range"] or {}).items()},
     }
-    return Table(caption="Also", header=(), rows=[(key, text(value)) for key, value in told.items()])
+    return Table(caption="Details", header=(), rows=[(key, text(value)) for key, value in told.items()])
 
 
-def _matrix(caption: str, entries: Mapping[str, Mapping[str, Any]]) -> Table:
-    header = list(dict.fromkeys(key for entry in entries.values() for key in entry))
-    rows = [(name, *(text(entry.get(key)) for key in header)) for name, entry in entries.items()]
-    return Table(caption=caption, header=("", *(words(key) for key in header)), rows=rows)
+def _time(iso8601: str) -> str:
+    return iso8601.replace("T", " ").replace("+00:00", " UTC")
+
+
+def _matrix(caption: str, entries: Mapping[str, Mapping[str, float]], header: Sequence[str]) -> Table:
+    rows = [(name, *(number(entry[key]) for key in header)) for name, entry in entries.items()]
+    return Table(caption=caption, header=("", *header), rows=rows)

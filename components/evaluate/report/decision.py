@@ -1,6 +1,7 @@
 """The decision: headline, metrics, and how they spread over the users."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -63,6 +64,12 @@ def headline(verdict: Mapping[str, Any]) -> str:
     }[outcome(verdict)]
 
 
+def reason(verdict: Mapping[str, Any]) -> str:
+    """The verdict's reason, set for reading."""
+    named = re.sub(r"\b[a-z_]+@\d+", lambda found: metric_name(found[0]), verdict["reason"])
+    return re.sub(r"-(?=\d)", "−", named)
+
+
 def facts(findings: Findings) -> Iterator[Fact]:
     """What to look at first."""
     verdict, metric = findings.verdict, findings.metric
@@ -123,6 +130,7 @@ def distribution(findings: Findings) -> Chart:
         metric_name(metric),
         {name: _bin_shares(value_U[value_U > 0], edges, len(value_U)) for name, value_U in values.items()},
         edges,
+        colors={"champion": 1, "popularity": 2},
         note=f"Share of all test users. Without any hit: {without}.",
     )
 

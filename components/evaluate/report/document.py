@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from components.evaluate.report.charts import number
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +33,13 @@ def words(key: str) -> str:
 
 
 def text(value: Any) -> str:
-    """A scalar, or a list of them, as people write it."""
+    """A scalar, or a list of them, as a recipe would hold it."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return number(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(text(entry) for entry in value) or "–"
     return str(value)

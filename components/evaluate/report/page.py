@@ -38,12 +38,12 @@ class Page:
 
 def build_page(findings: Findings) -> Page:
     """Findings turned into words, numbers and charts."""
-    verdict, metric = findings.verdict, findings.metric
+    verdict = findings.verdict
     return Page(
         model=findings.params.model,
         outcome=decision.outcome(verdict),
         headline=decision.headline(verdict),
-        reason=verdict["reason"].replace(metric, decision.metric_name(metric)),
+        reason=decision.reason(verdict),
         facts=list(decision.facts(findings)),
         metrics=decision.metric_rows(findings),
         masked={"train": "train", "train_valid": "train and validation"}[findings.params.evaluation.mask],

@@ -154,7 +154,7 @@ def test_the_report_is_whole_offline_and_reproducible(world):
         "The champion stays",
         "NDCG@20",
         "α of every sampler",
-        "training.sampler.kind",
+        "searched",
         "prefers-color-scheme",
     ):
         assert needed in report
@@ -177,7 +177,7 @@ def test_below_a_floor_everything_is_written_and_then_refused(world):
     verdict = json.loads((output / "verdict.json").read_text())
     assert not verdict["promote"]
     assert [floor["passed"] for _, floor in sorted(verdict["floors"].items())] == [True, False, False]
-    assert "Refused" in (output / "report.html").read_text()
+    assert "Not good enough" in (output / "report.html").read_text()
     assert read_table(output / "metrics.parquet").num_rows == 8
 
 

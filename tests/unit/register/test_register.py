@@ -1,0 +1,353 @@
+"""Registration into a real MLflow on SQLite, and the model loaded where this project is not."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.catalog import REGISTER
+from components.core.errors import ConflictError, InfrastructureError, InvalidInputError
+from components.core.recipe import EvaluateParams, Evaluation, Promotion, RegisterParams
+from components.core.stage import Context
+from components.core.strategy import load_object
+from components.data.parquet import read_table
+from components.evaluate.run import run as evaluate
+from components.register.run import run as register
+from components.registry.champion import Champion, find_artifact, find_champion
+from components.registry.connection import connect
+from components.registry.recommend import recommend
+
+NUM_USERS, NUM_ITEMS, MODEL = 12, 30, "toy"
+
+# A fresh process with mlflow and the model's requirements, in which this project does not exist.
+STRANGER = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"components", "torch", "polars", "pydantic_settings"}:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Blocked())
+import mlflow
+import pandas as pd
+
+uri, users, k = sys.argv[1], sys.argv[2].split(","), int(sys.argv[3])
+mlflow.set_tracking_uri(uri)
+model = mlflow.pyfunc.load_model("models:/toy@champion")
+print(model.predict(pd.DataFrame({"user_id": users}), params={"k": k}).to_json(orient="records"))
+assert "components" not in sys.modules
+"""
+
+
+class World:
+    """One dataset, on which models of chosen quality are evaluated and registered."""
+
+    def __init__(self, loop: Any, empty_database: Path, *, integer_ids: bool = False) -> None:
+        self.loop, self.empty_database = loop, empty_database
+        generator = np.random.default_rng(3)
+        self.tracking_uri = f"sqlite:///{loop.root}/registry/mlflow.db"
+        self.user_ids = [100 + user if integer_ids else f"ü{user:02d}" for user in range(NUM_USERS)]
+        self.item_ids = [7 * item if integer_ids else f"i{item:02d}" for item in range(NUM_ITEMS)]
+        self.taste_UI = generator.normal(size=(NUM_USERS, NUM_ITEMS))
+        self.noise_UI = generator.normal(size=(NUM_USERS, NUM_ITEMS))
+        liked = np.argsort(-self.taste_UI, axis=1)
+        places = (("train", slice(4, 12)), ("valid", slice(12, 14)), ("test", slice(0, 4)))
+        self.parts = {
+            part: [(user, int(item)) for user in range(NUM_USERS) for item in liked[user, place]]
+            for part, place in places
+        }
+        interactions, dataset = loop.interactions(), loop.dataset(self.user_ids, self.item_ids, **self.parts)
+        self.inputs = {"interactions": interactions, "dataset": dataset, "policy": loop.policy()}
+
+    def judge(self, quality: float, *, margin: float = 0.0) -> dict[str, Any]:
+        """Evaluate a model that knows `quality` of everybody's taste; returns the verdict."""
+        score_UI = quality * self.taste_UI + (1 - quality) * self.noise_UI
+        self.inputs["model"] = self.loop.model(
+            self.user_ids, self.item_ids, score_UI, np.eye(NUM_ITEMS), name="model"
+        )
+        # Artifacts never change, but this loop's directories do: a copy stays, to be champion later.
+        kept = self.loop.root / f"model-{quality}"
+        shutil.copytree(self.inputs["model"], kept, dirs_exist_ok=True)
+        self.model_uri = str(kept)
+        params = EvaluateParams(
+            evaluation=Evaluation(ks=(5, 20)),
+            promotion=Promotion(metric="ndcg@20", margin=margin, floors={"ndcg@20": 0.05}),
+            model=MODEL,
+            tracking_uri=self.tracking_uri,
+            seed=1,
+        )
+        champion = find_artifact(params)
+        inputs = {name: self.inputs[name] for name in ("interactions", "dataset", "policy", "model")}
+        if champion:
+            inputs["champion"] = Path(champion)
+        output = self.loop.folder("evaluation")
+        evaluate(params, inputs, output, Context(None))  # type: ignore[arg-type]
+        self.inputs["evaluation"] = self.loop.publish(
+            "evaluation", "evaluate", ["interactions", "dataset", "policy", "model"]
+        )
+        return json.loads((output / "verdict.json").read_text())
+
+    def register(self) -> dict[str, Any]:
+        database = self.loop.root / "registry" / "mlflow.db"
+        if not database.exists():
+            database.parent.mkdir()
+            shutil.copy(self.empty_database, database)
+        inputs = {entry.name: self.inputs[entry.name] for entry in REGISTER.inputs}
+        uris = {**{name: str(path) for name, path in inputs.items()}, "model": self.model_uri}
+        output = self.loop.folder("registration")
+        register(self.params, inputs, output, Context(None, uris))  # type: ignore[arg-type]
+        load_object(REGISTER.contract)(output, self.params, self.loop.root / "docs")
+        document = json.loads((output / "registration.json").read_text())
+        assert read_table(output / "registration.parquet").to_pylist()[0].items() <= document.items()
+        return document
+
+    @property
+    def params(self) -> RegisterParams:
+        recipe = {"name": MODEL, "training": {"l2": 1e-4}, "promotion": {"floors": {"ndcg@20": 0.05}}}
+        return RegisterParams(
+            model=MODEL, tracking_uri=self.tracking_uri, experiment="experiments", recipe=recipe
+        )
+
+    @property
+    def client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
+
+    def aliases(self) -> dict[str, str]:
+        found = self.client.get_registered_model(MODEL).aliases
+        return {name: str(version) for name, version in found.items()}
+
+    def ask_a_stranger(self, users: list[str], k: int, cwd: Path) -> pd.DataFrame:
+        answer = subprocess.run(
+            [sys.executable, "-I", "-c", STRANGER, self.tracking_uri, ",".join(users), str(k)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+        return pd.DataFrame(json.loads(answer.stdout.splitlines()[-1]))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables without rows: making them anew for every test would take most of the time."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    connect(f"sqlite:///{path}").search_registered_models()
+    return path
+
+
+@pytest.fixture
+def world(loop, empty_database) -> World:
+    return World(loop, empty_database)
+
+
+def expected_lists(world: World, quality: float, k: int) -> dict[str, list[str]]:
+    """Raw ids, ranked by a loop over users and items, without everything that is known of a user."""
+    score_UI = (quality * world.taste_UI + (1 - quality) * world.noise_UI).astype(np.float32)
+    seen = {pair for pairs in world.parts.values() for pair in pairs}
+    lists = {}
+    for user, user_id in enumerate(world.user_ids):
+        left = [item for item in range(NUM_ITEMS) if (user, item) not in seen]
+        left.sort(key=lambda item: (-score_UI[user, item], item))
+        lists[str(user_id)] = [str(world.item_ids[item]) for item in left[:k]]
+    return lists
+
+
+def popular(world: World, k: int) -> list[str]:
+    counts = np.bincount([item for _, item in world.parts["train"]], minlength=NUM_ITEMS)
+    return [str(world.item_ids[item]) for item in np.argsort(-counts, kind="stable")[:k]]
+
+
+@pytest.mark.parametrize("integer_ids", [False, True])
+def test_a_fresh_process_without_this_project_answers_like_a_slow_loop(
+    loop, empty_database, tmp_path, integer_ids
+):
+    world = World(loop, empty_database, integer_ids=integer_ids)
+    assert world.judge(0.5)["promote"]
+    assert world.register()["aliases"] == ["challenger", "champion"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    users = [*(str(user) for user in world.user_ids), "nobody"]
+    answer = world.ask_a_stranger(users, 7, elsewhere)
+    assert list(answer.columns) == ["user_id", "rank", "item_id", "score"]
+    wanted = {**expected_lists(world, 0.5, 7), "nobody": popular(world, 7)}
+    for user, rows in answer.groupby("user_id"):
+        assert rows["rank"].tolist() == list(range(1, 8))
+        assert rows["item_id"].tolist() == wanted[user]
+        assert rows["score"].is_monotonic_decreasing
+    assert set(answer["user_id"]) == set(users)
+    pd.testing.assert_frame_equal(answer, recommend(MODEL, world.tracking_uri, users, 7), check_dtype=False)
+
+
+def test_a_list_ends_where_the_items_do(world):
+    world.judge(0.5)
+    world.register()
+    answer = recommend(MODEL, world.tracking_uri, [world.user_ids[0], "nobody"], 1000)
+    assert answer.groupby("user_id").size().to_dict() == {
+        world.user_ids[0]: NUM_ITEMS - 14,
+        "nobody": NUM_ITEMS,
+    }
+
+
+def test_champion_moves_only_when_a_model_is_better(world):
+    assert world.judge(0.4)["promote"]
+    assert world.register() == {
+        "model": MODEL,
+        "version": "1",
+        "aliases": ["challenger", "champion"],
+        "promoted": True,
+        "previous_champion_version": None,
+        "reason": "there is no champion to beat, and it passes 1 floor",
+        "run_id": world.client.get_model_version(MODEL, "1").run_id,
+    }
+    worse = world.judge(0.2)
+    assert (worse["promote"], worse["champion_version"]) == (False, "1")
+    assert world.register()["aliases"] == ["challenger"]
+    assert world.aliases() == {"challenger": "2", "champion": "1"}
+
+    better = world.judge(0.9)
+    assert (better["promote"], better["champion_version"]) == (True, "1")
+    assert world.register()["previous_champion_version"] == "1"
+    assert world.aliases() == {"challenger": "3", "champion": "3"}
+    assert find_champion(world.params) == Champion(
+        version="3",
+        model_uri=world.model_uri,
+        model_sha256=world.loop.manifests["model"].sha256,
+    )
+
+
+def test_a_champion_that_changed_since_the_evaluation_is_a_conflict(world):
+    world.judge(0.4)
+    world.register()
+    world.judge(0.9)
+    world.client.delete_registered_model_alias(MODEL, "champion")
+    with pytest.raises(ConflictError, match=r"version 1; now it is no champion.*evaluation\.attempt=2"):
+        world.register()
+    assert len(world.client.search_model_versions(f"name = '{MODEL}'")) == 1
+
+
+def test_registering_again_after_a_crash_takes_up_the_same_version(world):
+    world.judge(0.4)
+    first = world.register()
+    assert world.register() == first
+    # killed between the version and its aliases
+    world.judge(0.9)
+    world.register()
+    world.client.set_registered_model_alias(MODEL, "champion", "1")
+    assert world.register()["version"] == "2"
+    assert world.aliases() == {"challenger": "2", "champion": "2"}
+    assert len(world.client.search_model_versions(f"name = '{MODEL}'")) == 2
+
+
+def test_the_run_holds_parameters_metrics_curves_hashes_recipe_and_report(world):
+    verdict = world.judge(0.5)
+    run = world.client.get_run(world.register()["run_id"])
+    assert run.data.metrics["ndcg_at_20"] == pytest.approx(verdict["challenger"])
+    assert run.data.params["recipe.training.l2"] == "0.0001"
+    assert run.data.params["recipe.promotion.floors.ndcg_at_20"] == "0.05"
+    assert run.data.params["trained.model.kind"] == "mf"
+    assert "dns" in run.data.params["policy.sampler.kind"]
+    alpha = world.client.get_metric_history(run.info.run_id, "search/alpha_dns")
+    assert [(point.step, point.value) for point in alpha] == [(1, 0.5), (2, 0.6), (3, 0.7)]
+    loss = world.client.get_metric_history(run.info.run_id, "retrain/train_loss")
+    assert [(point.step, point.value) for point in loss] == [(1, 0.4)]
+    for artifact in ("interactions", "dataset", "policy", "model", "evaluation"):
+        assert run.data.tags[f"recloop.{artifact}_sha256"] == world.loop.manifests[artifact].sha256
+    assert run.info.status == "FINISHED"
+    names = {entry.path for entry in world.client.list_artifacts(run.info.run_id)}
+    assert names == {"recipe.yaml", "report.html"}
+
+
+def test_the_logged_model_is_code_and_tables_and_no_pickle(world):
+    world.judge(0.5)
+    world.register()
+    places = [path.parent for path in world.loop.root.rglob("MLmodel")]
+    assert len(places) == 1
+    files = {path.relative_to(places[0]).as_posix() for path in places[0].rglob("*") if path.is_file()}
+    assert files == {
+        "MLmodel",
+        "conda.yaml",
+        "python_env.yaml",
+        "requirements.txt",
+        "input_example.json",
+        "serving_input_example.json",
+        "serving.py",
+        *(
+            f"artifacts/{name}.parquet"
+            for name in ("user_embeddings", "item_embeddings", "popularity", "seen")
+        ),
+    }
+    described = (places[0] / "MLmodel").read_text()
+    assert "mlflow.pyfunc.loaders.code_model" in described
+    assert "python_model:" not in described  # where a pickle would be named
+    requirements = (places[0] / "requirements.txt").read_text().split()
+    assert {line.partition("==")[0] for line in requirements} == {"mlflow", "numpy", "pandas", "pyarrow"}
+
+
+def test_inputs_that_do_not_belong_together_are_refused(world):
+    world.judge(0.5)
+    world.inputs["model"] = world.loop.model(
+        world.user_ids, world.item_ids, world.taste_UI, np.eye(NUM_ITEMS)
+    )
+    with pytest.raises(InvalidInputError, match="evaluation: was made from model"):
+        world.register()
+
+
+def test_nothing_is_champion_where_nothing_was_registered(world):
+    assert find_artifact(world.params) is None
+    assert not (world.loop.root / "registry").exists()  # asking creates no database
+    with pytest.raises(InvalidInputError, match="no MLflow database"):
+        recommend(MODEL, world.tracking_uri, ["x"], 3)
+    world.judge(0.5)
+    world.register()
+    assert find_artifact(world.params.model_copy(update={"model": "other"})) is None
+    with pytest.raises(InvalidInputError, match=r"'other' has no champion.*registered models: \['toy'\]"):
+        recommend("other", world.tracking_uri, ["x"], 3)
+    with pytest.raises(InvalidInputError, match="k: got 0"):
+        recommend(MODEL, world.tracking_uri, ["x"], 0)
+
+
+def test_a_champion_that_a_stranger_registered_is_refused(world):
+    world.judge(0.5)
+    world.register()
+    world.client.create_model_version(MODEL, source="s3://somewhere/else")
+    world.client.set_registered_model_alias(MODEL, "champion", "2")
+    with pytest.raises(InvalidInputError, match=r"version 2, has no tag 'recloop\.model_uri'"):
+        find_artifact(world.params)
+
+
+def test_an_unreachable_server_is_an_infrastructure_error(world, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    nowhere = world.params.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
+    with pytest.raises(InfrastructureError, match=r"MLflow at http://127\.0\.0\.1:9"):
+        find_artifact(nowhere)
+
+
+def test_the_environment_is_left_as_it_was(world, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere.example")
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+    world.judge(0.5)
+    world.register()
+    recommend(MODEL, world.tracking_uri, ["x"], 3)
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://elsewhere.example"
+    assert "MLFLOW_REGISTRY_URI" not in os.environ
+
+
+def test_a_fresh_database_is_made_in_silence(loop, tmp_path, caplog):
+    world = World(loop, tmp_path / "unused")
+    with caplog.at_level("INFO"):
+        connect(f"sqlite:///{tmp_path}/new.db").search_registered_models()
+    assert caplog.records == []
+    assert (
+        find_artifact(world.params.model_copy(update={"tracking_uri": f"sqlite:///{tmp_path}/new.db"}))
+        is None
+    )
