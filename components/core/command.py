@@ -26,11 +26,12 @@ logger = logging.getLogger(__name__)
 def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
     """The command of a stage; returns its exit code (see `components.core.errors`)."""
     logging.basicConfig(
-        level=logging.INFO,
+        level=logging.WARNING,  # of libraries
         stream=sys.stderr,
         format=f"%(asctime)s {spec.name}: %(message)s",
         datefmt="%H:%M:%S",
     )
+    logging.getLogger("components").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _stop)
     parser = _parser(spec)
     options = vars(parser.parse_args(arguments))
