@@ -40,6 +40,9 @@ class Commands(TyperGroup):
         except KeyboardInterrupt as error:
             _show("Interrupted.")
             raise typer.Exit(130) from error
+        except SystemExit:  # a signal's
+            _show("Stopped.")
+            raise
         except (typer.TyperException, typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:

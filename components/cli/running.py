@@ -4,7 +4,6 @@ import signal
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -14,10 +13,7 @@ from components.core.errors import RecloopError
 from components.core.progress import error_console
 from components.core.recipe import Recipe
 from components.core.runs import StageRecord, check_workspace, new_run_id, plan, write_record
-from components.core.stage import execute
-
-if TYPE_CHECKING:
-    from components.core.stage import StageResult
+from components.core.stage import StageResult, StageSpec, execute
 
 _SHOWN_METRICS = 4
 _TELLING = ("version", "promoted", "rows", "users", "items", "interactions", "epochs", "best_epoch")
@@ -35,29 +31,39 @@ def run_stages(recipe: Recipe, until: str | None, logs: Logs) -> tuple[str, list
         KeyboardInterrupt: the same.
     """
     check_workspace(recipe)
-    signal.signal(signal.SIGTERM, _stop)
     run_id = new_run_id()
     artifacts: dict[str, str] = {}
     records: list[StageRecord] = []
-    for position, spec in enumerate(STAGES):
-        logs.stage = spec.name
-        started = datetime.now(UTC)
-        try:
-            todo = plan(recipe, spec, artifacts)
-            result = execute(spec, todo.params, todo.inputs, todo.output)
-        except BaseException as error:
-            reason = str(error) if isinstance(error, Exception) else "interrupted"
-            _remember(recipe, run_id, position, StageRecord.failed(spec.name, reason, started))
-            _tell(spec.name, "failed", "")
-            raise
-        record = StageRecord.of(result, started)
-        write_record(recipe, run_id, position, record)
-        _tell(spec.name, record.status, _summary(recipe, result))
-        records.append(record)
-        artifacts[spec.output] = result.uri
-        if spec.name == until:
-            break
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        for position, spec in enumerate(STAGES):
+            logs.stage = spec.name
+            record = _run_stage(recipe, run_id, position, spec, artifacts)
+            records.append(record)
+            artifacts[spec.output] = record.uri
+            if spec.name == until:
+                break
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return run_id, records
+
+
+def _run_stage(
+    recipe: Recipe, run_id: str, position: int, spec: StageSpec, artifacts: Mapping[str, str]
+) -> StageRecord:
+    started = datetime.now(UTC)
+    try:
+        todo = plan(recipe, spec, artifacts)
+        result = execute(spec, todo.params, todo.inputs, todo.output)
+    except BaseException as error:
+        reason = str(error) if isinstance(error, Exception) else "interrupted"
+        _remember(recipe, run_id, position, StageRecord.failed(spec.name, reason, started))
+        _tell(spec.name, "failed", "")
+        raise
+    record = StageRecord.of(result, started)
+    write_record(recipe, run_id, position, record)
+    _tell(spec.name, record.status, _summary(recipe, result))
+    return record
 
 
 def _remember(recipe: Recipe, run_id: str, position: int, record: StageRecord) -> None:
@@ -74,7 +80,7 @@ def _tell(stage: str, status: str, summary: str) -> None:
     error_console().print(line, soft_wrap=True)
 
 
-def _summary(recipe: Recipe, result: "StageResult") -> str:
+def _summary(recipe: Recipe, result: StageResult) -> str:
     shown = [f"{name} {number(result.metrics[name])}" for name in key_metrics(recipe, result.metrics)]
     return "  ".join([f"{result.seconds:>6.1f} s", ", ".join(shown)])
 

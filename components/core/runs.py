@@ -139,7 +139,7 @@ def read_runs(recipe: Recipe) -> list[RunRecord]:
             raise IntegrityError(f"{uri}: not the record of a stage; delete it") from error
         runs.setdefault(uri.split("/")[-2], []).append(record)
     records = [RunRecord(run_id, entries) for run_id, entries in runs.items()]
-    return sorted(records, key=lambda run: run.stages[0].started, reverse=True)
+    return sorted(records, key=lambda run: (run.stages[0].started, run.run_id), reverse=True)
 
 
 def _runs(recipe: Recipe) -> str:
