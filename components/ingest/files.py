@@ -31,8 +31,10 @@ def read(source: FilesSource, inputs: Mapping[str, Path], seed: int) -> Iterator
     taken = sorted(_RESERVED & source.columns.features.keys())
     if taken:
         raise InvalidInputError(f"source.columns.features: got {taken}, need other names: these are taken")
-    places = {name: inputs[name] for name in source.locations()}
-    named = _names(places)
+    missing = sorted(source.locations().keys() - inputs.keys())
+    if missing:
+        raise InvalidInputError(f"ingest: need the inputs {', '.join(missing)}, got {sorted(inputs)}")
+    named = _names({name: inputs[name] for name in source.locations()})
     reader = type(source.format).load()
     for (part, path), name in named.items():
         count = 0

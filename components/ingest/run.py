@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.core.columns import CONTENT, FILE, ITEM_ID, LINE, PART, PARTS, REASON, USER_ID
 from components.core.errors import GateFailedError, InvalidInputError
@@ -50,7 +51,7 @@ def run(
         raise InvalidInputError(f"no rows in {_told(inputs)}")
     distinct = gathering.distinct()
     rejected.append(_clash_table(distinct.clashes, list(rows_by_file)))
-    unusable = pa.concat_tables(rejected)
+    unusable = _in_order(pa.concat_tables(rejected), list(rows_by_file))
     write_table(unusable, output / "rejected.parquet")
     _check_share(unusable, num_rows, params.max_rejected_fraction)
     if not len(distinct.frame):
@@ -89,6 +90,15 @@ def _clash_table(clashes: pl.DataFrame, files: Sequence[str]) -> pa.Table:
         ],
         schema=_REJECTED,
     )
+
+
+def _in_order(rejected: pa.Table, files: Sequence[str]) -> pa.Table:
+    """By file, in the order of reading, and line."""
+    place = pc.index_in(rejected[FILE], pa.array(files, pa.string()))
+    order = pc.sort_indices(
+        pa.table({FILE: place, LINE: rejected[LINE]}), sort_keys=[(FILE, "ascending"), (LINE, "ascending")]
+    )
+    return rejected.take(order)
 
 
 def _check_share(unusable: pa.Table, num_rows: int, allowed: float) -> None:
