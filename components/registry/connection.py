@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from components.core.errors import InfrastructureError
-from components.core.store import open_store
 
 _SQLITE = "sqlite:///"
 _QUIET = {
@@ -60,15 +59,20 @@ def is_new(tracking_uri: str) -> bool:
     """Whether `tracking_uri` is an SQLite file that nobody has made yet."""
     if not tracking_uri.startswith(_SQLITE):
         return False
-    path = tracking_uri.removeprefix(_SQLITE)
-    return not open_store(path).exists(path)
+    return not os.path.exists(_sqlite_file(tracking_uri))
 
 
 def artifact_root(tracking_uri: str, experiment: str) -> str | None:
     """Where an experiment's artifacts go: beside an SQLite file; a server decides for itself (None)."""
     if not tracking_uri.startswith(_SQLITE):
         return None
-    return f"{os.path.dirname(os.path.abspath(tracking_uri.removeprefix(_SQLITE)))}/mlflow/{experiment}"
+    beside = os.path.dirname(os.path.abspath(_sqlite_file(tracking_uri)))
+    return f"{beside}/mlflow/{experiment}"
+
+
+def _sqlite_file(tracking_uri: str) -> str:
+    path, _, _ = tracking_uri.removeprefix(_SQLITE).partition("?")
+    return path
 
 
 @contextmanager

@@ -75,9 +75,9 @@ class Axis:
         low, high = self._scaled(self.low), self._scaled(self.high)
         return round(100 * (self._scaled(value) - low) / (high - low), 2)
 
-    def ticks(self, count: int = 5, *, percent: bool = False) -> list[Tick]:
-        """About `count` round values."""
-        values = self._decades() if self.logarithmic else _round_steps(self.low, self.high, count)
+    def ticks(self, count: int = 5, *, percent: bool = False, whole: bool = False) -> list[Tick]:
+        """About `count` round values; `whole` ones for what is counted."""
+        values = self._decades() if self.logarithmic else _round_steps(self.low, self.high, count, whole)
         return [Tick(self.at(value), f"{100 * value:g} %" if percent else number(value)) for value in values]
 
     def _scaled(self, value: float) -> float:
@@ -113,7 +113,7 @@ def line_chart(
     logarithmic: bool = False,
     note: str = "",
 ) -> Chart:
-    """Lines over a common x axis.
+    """Lines over a common x axis of whole numbers.
 
     Args:
         series: name → points, ascending in x; at least one point in all.
@@ -142,7 +142,7 @@ def line_chart(
     return Chart(
         title=title,
         x_title=x_title,
-        x_ticks=x_axis.ticks(),
+        x_ticks=x_axis.ticks(whole=True),
         y_ticks=y_axis.ticks(4),
         lines=lines,
         rule=None if rule is None else x_axis.at(rule),
@@ -163,7 +163,7 @@ def bar_chart(title: str, x_title: str, unit: str, counts: Mapping[str, int], *,
             for position, name in enumerate(counts)
             if position % stride == 0
         ],
-        y_ticks=y_axis.ticks(4),
+        y_ticks=y_axis.ticks(4, whole=True),
         bars=[
             Mark(
                 round(position * width, 2),
@@ -266,9 +266,10 @@ def _padded(low: float, high: float, share: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _round_steps(low: float, high: float, count: int) -> list[float]:
-    raw = (high - low) / count
+def _round_steps(low: float, high: float, count: int, whole: bool) -> list[float]:
+    raw = max((high - low) / count, 1.0 if whole else 0.0)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)
+    factors = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
+    step = next(factor * power for factor in factors if factor * power >= raw)
     first = math.ceil(low / step - 1e-9)
     return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
