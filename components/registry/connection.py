@@ -12,6 +12,7 @@ _SQLITE = "sqlite:///"
 _QUIET = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # else a fresh database tells of its migrations
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # whoever started us retries as well, with backoff
     "GIT_PYTHON_REFRESH": "quiet",
@@ -29,6 +30,7 @@ def connect(tracking_uri: str) -> Any:
 
     for name in ("mlflow", "alembic"):  # someone may have imported mlflow before us
         logging.getLogger(name).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # the last retry's error tells it all
     return mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
@@ -91,4 +93,5 @@ def reaching(tracking_uri: str) -> Iterator[None]:
         if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
             raise
         first, *_ = str(error).splitlines() or [type(error).__name__]
-        raise InfrastructureError(f"MLflow at {tracking_uri}: {first}") from error
+        told = "cannot be reached" if "Max retries exceeded" in first else first
+        raise InfrastructureError(f"MLflow at {tracking_uri}: {told}") from error

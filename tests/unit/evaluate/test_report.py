@@ -69,7 +69,7 @@ def test_ticks_lie_on_the_axis_and_are_neither_few_nor_many(low, span, count):
     assert all(-0.01 <= tick.at <= 100.01 for tick in ticks)
 
 
-@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=200))
+@given(st.lists(st.integers(-(10**6), 10**6).map(lambda value: value / 1000), min_size=1, max_size=200))
 def test_every_point_of_a_line_is_inside_the_plot(values):
     points = [(float(epoch), value) for epoch, value in enumerate(values, 1)]
     (line,) = line_chart("title", "epoch", {"a": points}).lines
