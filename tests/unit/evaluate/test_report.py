@@ -104,7 +104,7 @@ def test_a_configuration_is_flat_exact_and_starts_with_its_kind():
 
 
 def test_without_search_validation_or_hits_there_is_still_a_report_and_text_is_escaped(loop):
-    """One tested user whose only relevant item is ranked last, no validation, nothing searched, a hostile source."""
+    """One user, whose only relevant item is ranked last; no validation, no search, a hostile source."""
     profile = json.loads((loop.interactions() / "profile.json").read_text())
     profile["rejected_by_reason"] = {"<script>alert('x')</script>": 2}
     inputs = {"interactions": loop.interactions(profile)}
