@@ -16,7 +16,7 @@ _SEARCHED = "searched"
 # prefix of the trajectory's columns → title, note, limits of the y axis
 _TRAJECTORIES: Mapping[str, tuple[str, str, tuple[float, float] | None]] = {
     "alpha_": ("α of every sampler", "A distribution in every epoch; the largest α wins.", (0.0, 1.0)),
-    "probability_": ("Mean Gumbel-softmax probability", "How often each sampler was drawn.", (0.0, 1.0)),
+    "probability_": ("Mean Gumbel-softmax probability", "Averaged over the steps of the epoch.", (0.0, 1.0)),
     "loss_": ("Loss under every sampler", "Harder negatives give a larger loss.", None),
 }
 
