@@ -26,8 +26,12 @@ from components.core.recipe import PrepareParams
 from components.core.stage import Validation
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, not_null, row_count, unique
-from components.data.document import read_document
+from components.data.document import read_keys
 
+_PREPARATION = (
+    "core_reached.users", "core_reached.items", "split.sizes.train", "split.sizes.valid", "split.sizes.test",
+    "unseen.policy", "unseen.valid", "unseen.test",
+)  # fmt: skip
 _OPTIONAL = {RATING: pa.float64(), TIMESTAMP: pa.int64()}
 _SIDES = ((USER, USER_ID), (ITEM, ITEM_ID))
 
@@ -42,7 +46,7 @@ def validate(output: Path, params: PrepareParams, docs: Path) -> Validation:
     train = exam.table("train.parquet", _part_schema)
     parts = [train, *(exam.table(f"{part}.parquet", train.schema) for part in PARTS[1:])]
     vocabularies = [exam.table(f"{dense}s.parquet", vocabulary_schema(dense, raw)) for dense, raw in _SIDES]
-    preparation = exam.document("preparation.json", _read_preparation)
+    preparation = exam.document("preparation.json", lambda path: read_keys(path, _PREPARATION))
     for (dense, raw), vocabulary in zip(_SIDES, vocabularies, strict=True):
         exam.expect(
             f"{dense}s.parquet",
@@ -104,13 +108,6 @@ def _part_schema(found: pa.Schema) -> pa.Schema:
     others = [name for name in found.names if name not in (USER, ITEM)]
     fields = [(name, _OPTIONAL.get(name, pa.string())) for name in others]
     return pa.schema([(USER, pa.int32()), (ITEM, pa.int32()), *fields])
-
-
-def _read_preparation(path: Path) -> dict[str, Any]:
-    document = read_document(path)
-    for section in ("core_reached", "split", "unseen", "sizes"):
-        document[section]  # a KeyError names what is missing
-    return document
 
 
 def _across(parts: Sequence[pa.Table], sizes: Sequence[int]) -> dict[str, Fact]:

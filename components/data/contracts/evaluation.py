@@ -14,7 +14,7 @@ from components.core.stage import Validation
 from components.data.contracts.dataset import raw_id_type
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, in_set, not_null, row_count, unique
-from components.data.document import read_document
+from components.data.document import read_keys
 
 _METRICS = ("recall", "ndcg", "precision", "hit_ratio")
 _NUM_RELEVANT = "num_relevant"
@@ -72,11 +72,11 @@ def validate(output: Path, params: EvaluateParams, docs: Path) -> Validation:
 
 
 def _read_verdict(path: Path) -> dict[str, Any]:
-    document = read_document(path)
-    for key in ("promote", "reason", "metric", "margin", "challenger", "champion", "champion_version"):
-        document[key]
+    keys = ("promote", "reason", "metric", "margin", "challenger", "champion", "champion_version", "floors")
+    document = read_keys(path, keys)
     for floor in document["floors"].values():
-        floor["value"], floor["floor"], floor["passed"]
+        if floor.keys() != {"value", "floor", "passed"}:
+            raise ValueError(f"got a floor with {sorted(floor)}")
     return document
 
 

@@ -32,10 +32,11 @@ from components.data.contracts.expectations import (
     row_count,
     unique,
 )
-from components.data.document import read_document
+from components.data.document import read_keys
 from components.data.normalize import END_OF_TIME
 from components.data.vocabulary import encode_sorted
 
+_PROFILE = ("rows", "users", "items", "duplicates_dropped")
 REJECTED = pa.schema([(FILE, pa.string()), (LINE, pa.int64()), (REASON, pa.string()), (CONTENT, pa.string())])
 
 
@@ -48,7 +49,7 @@ def validate(output: Path, params: IngestParams, docs: Path) -> Validation:
     exam = Examination("interactions", output, docs)
     table = exam.table("interactions.parquet", schema(params))
     rejected = exam.table("rejected.parquet", REJECTED)
-    profile = exam.document("profile.json", read_document)
+    profile = exam.document("profile.json", lambda path: read_keys(path, _PROFILE))
     columns = [name for name in (USER_ID, ITEM_ID, RATING, TIMESTAMP, PART) if name in table.column_names]
     exam.expect("interactions.parquet", table.select(columns).to_pandas(), _expectations(params, columns))
     exam.expect(

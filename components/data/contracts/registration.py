@@ -1,7 +1,6 @@
 """The contract of the registration artifact."""
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -9,7 +8,7 @@ from components.core.recipe import RegisterParams
 from components.core.stage import Validation
 from components.data.contracts.examination import Examination
 from components.data.contracts.expectations import in_set, not_null, row_count
-from components.data.document import read_document
+from components.data.document import read_keys
 
 _SCHEMA = pa.schema(
     [
@@ -31,7 +30,8 @@ def validate(output: Path, params: RegisterParams, docs: Path) -> Validation:
         GateFailedError: an expectation failed.
     """
     exam = Examination("registration", output, docs)
-    document = exam.document("registration.json", _read)
+    keys = [*_SCHEMA.names, "aliases"]
+    document = exam.document("registration.json", lambda path: read_keys(path, keys))
     table = exam.table("registration.parquet", _SCHEMA)
     exam.expect(
         "registration.parquet",
@@ -51,10 +51,3 @@ def validate(output: Path, params: RegisterParams, docs: Path) -> Validation:
         },
     )
     return exam.finish()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    document = read_document(path)
-    for key in (*_SCHEMA.names, "aliases"):
-        document[key]
-    return document
