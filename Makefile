@@ -26,7 +26,6 @@ help:
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: recloop needs Python 3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # an old one needs minutes to resolve
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.3'  # older ones resolve for ten minutes
 
 $(VENV)/.installed-all: pyproject.toml | $(BIN)/python
