@@ -21,7 +21,7 @@ class Distinct:
         frame: ids and texts as places in their sorted `values`, -1 for null.
         values: column → its distinct values.
         num_duplicates: rows that gave way to another row of their pair.
-        clashes: file and line (both int64), user_id and item_id of the rows whose pair stands in an
+        clashes: file and line (numbers), user_id and item_id of the rows whose pair stands in an
             earlier part already.
     """
 
@@ -50,7 +50,7 @@ class Gathering:
     """Rows as they arrive: numbers, and every distinct text once.
 
     Frames hold user_id, item_id, [rating], [timestamp], text columns, and where the source has parts
-    `part` (int8, its place in PARTS), `file` and `line` (int64).
+    `part` (int8, its place in PARTS), `file` (int32) and `line` (int64).
     """
 
     def __init__(self) -> None:
