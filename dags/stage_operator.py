@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from components.catalog import STAGES
 from components.core.errors import RecloopError, is_retryable
@@ -71,6 +71,10 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
             self._remember(context, recipe, StageRecord.failed(self.spec.name, str(error), started))
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{self.spec.name}: {error}") from None
+        except AirflowTaskTimeout:
+            late = f"not done after {self.execution_timeout}"
+            self._remember(context, recipe, StageRecord.failed(self.spec.name, late, started))
+            raise
         self._remember(context, recipe, StageRecord.of(result, started))
         value = {
             "uri": result.uri,

@@ -19,13 +19,15 @@ os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parents[2] / "dags
 
 _FAKE_STAGE = """\
 #!{python}
-import json, os, pathlib, sys
+import json, os, pathlib, sys, time
 stage = sys.argv[2].rpartition(".")[2]
 tries = pathlib.Path(os.environ["FAKE_TRIES"]) / stage
 tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+(tries.parent / f"{{stage}}.pid").write_text(str(os.getpid()))
 (tries.parent / f"{{stage}}.argv").write_text(json.dumps(sys.argv[1:]))
 plan = json.loads(os.environ.get("FAKE_PLAN", "{{}}")).get(stage, {{}})
 print(f"10:00:00 {{stage}}: working", file=sys.stderr)
+time.sleep(plan.get("sleep", 0))
 if plan.get("code") and len(tries.read_text()) <= plan.get("times", 99):
     print(f"10:00:01 {{stage}}: {{plan.get('message', 'no luck')}}", file=sys.stderr)
     sys.exit(plan["code"])
@@ -43,13 +45,17 @@ class FakeStages:
         self._monkeypatch = monkeypatch
 
     def plan(self, **stages: dict[str, object]) -> None:
-        """stage → {"code", "times", "message"} or {"result"}."""
+        """stage → {"code", "times", "message"}, {"result"} or {"sleep"} in seconds."""
         self._monkeypatch.setenv("FAKE_PLAN", json.dumps(stages))
 
     def tries(self, stage: str) -> int:
         """How often a stage was started."""
         path = self._folder / stage
         return len(path.read_text()) if path.exists() else 0
+
+    def pid(self, stage: str) -> int:
+        """Of the last start."""
+        return int((self._folder / f"{stage}.pid").read_text())
 
     def arguments(self, stage: str) -> list[str]:
         """The arguments of the last start."""

@@ -1,6 +1,7 @@
 """Whole DAG runs in this process, on SQLite, with fake stages."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,6 +107,18 @@ def test_infrastructure_is_tried_again(
     assert states(dag_run)["retrain"] == ("success", 3)
     assert fake_stages.tries("retrain") == 3
     assert record(file).status == "done"
+
+
+def test_a_stage_that_takes_too_long_is_stopped(
+    write_recipe: WriteRecipe, fake_stages: FakeStages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_recipe("orchestration: {retries: 0, stage_timeout_s: 2}\n")
+    fake_stages.plan(ingest={"sleep": 600})
+    dag_run = run(file, monkeypatch)
+    assert states(dag_run)["ingest"] == ("failed", 1)
+    with pytest.raises(ProcessLookupError):
+        os.kill(fake_stages.pid("ingest"), 0)
+    assert record(file).stages[0].error == "not done after 0:00:02"
 
 
 def test_a_mistake_in_the_form_fails_the_first_task(
