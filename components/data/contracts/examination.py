@@ -1,5 +1,7 @@
 """Running a contract's expectations over one artifact."""
 
+import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, final
@@ -14,7 +16,6 @@ from components.data.contracts.expectations import (
     between,
     exactly_columns,
     in_set,
-    not_null,
 )
 from components.data.parquet import fingerprint, read_table
 
@@ -83,14 +84,14 @@ class Examination:
         self._failures += [_told(name, found) for found in result.results if not found.success]
 
     def facts(self, name: str, facts: Mapping[str, Fact]) -> None:
-        """Check what holds across rows, columns or tables: numbers with bounds, as a table of one row."""
+        """Check what holds across rows, columns or tables: numbers with bounds, as a table of one row.
+        A missing number counts as -∞, which lies in no bounds."""
         found = pd.DataFrame({fact: [value] for fact, (value, _, _) in facts.items()}, dtype=float)
         checks = [
-            check
+            between(fact, -sys.float_info.max if low is None else low, high)
             for fact, (_, low, high) in facts.items()
-            for check in (not_null(fact), between(fact, low, high))
         ]
-        self.expect(f"{name} facts", found, checks)
+        self.expect(f"{name} facts", found.fillna(-math.inf), checks)
 
     def require(self) -> None:
         """Stop if anything has failed.
