@@ -51,7 +51,7 @@ def check_workspace(recipe: Recipe) -> None:
     Raises:
         RecloopError: they cannot; of the kind that the store raised.
     """
-    probe = join(recipe.workspace_uri, recipe.name, "runs", ".writable")
+    probe = join(recipe.workspace_uri, recipe.name, ".writable")
     try:
         open_store(probe).write_bytes(probe, b"")
     except RecloopError as error:
