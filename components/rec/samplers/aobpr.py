@@ -10,7 +10,7 @@ from components.rec.data import RankingData
 from components.rec.models.base import Encoded
 from components.rec.samplers.base import Sampler, UnobservedItems
 
-_BLOCK_USERS = 1024
+_BLOCK_USERS = 64  # one block of scores fits a CPU cache
 
 
 @final
