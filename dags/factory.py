@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, Asset, AssetAlias, Context, CronTriggerTimetable, Param
 from airflow.sdk.exceptions import AirflowTimetableInvalid
@@ -123,14 +123,13 @@ def _timetable(file: Path, schedule: Schedule) -> Asset | CronTriggerTimetable |
         return None
     if schedule.kind == "asset":
         return Asset(uri=schedule.asset)
+    timetable = CronTriggerTimetable(
+        schedule.cron, timezone=schedule.timezone, run_immediately=_FIRST_RUN_WINDOW
+    )
     try:
-        ZoneInfo(schedule.timezone)
-        timetable = CronTriggerTimetable(
-            schedule.cron, timezone=schedule.timezone, run_immediately=_FIRST_RUN_WINDOW
-        )
         timetable.validate()
-    except (ZoneInfoNotFoundError, AirflowTimetableInvalid, ValueError) as error:
-        raise InvalidInputError(f"recipe {file}: schedule: {error}") from error
+    except AirflowTimetableInvalid as error:
+        raise InvalidInputError(f"recipe {file}: schedule.cron: got {schedule.cron!r}: {error}") from error
     return timetable
 
 

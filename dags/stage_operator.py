@@ -97,8 +97,8 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         except KeyboardInterrupt:  # a run in the foreground; Airflow would retry
             raise StageFailedError("interrupted", retryable=False) from None
         if code != 0:
-            reason = reason_of(invocation.spec.name, errors) or "no message"
-            raise StageFailedError(f"{reason} (exit code {code})", retryable=is_retryable(code))
+            reason = reason_of(invocation.spec.name, code, errors)
+            raise StageFailedError(reason, retryable=is_retryable(code))
         return StageResult(**json.loads(answer))
 
     def on_kill(self) -> None:
@@ -129,4 +129,7 @@ def overrides_of(context: Context) -> list[str]:
     for events in (context.get("triggering_asset_events") or {}).values():
         for event in events:
             params |= {key: value for key, value in (event.extra or {}).items() if key in params}
-    return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in params.items()] + list(free)
+    # a text stands as it is: quotes would become part of a text parameter
+    return [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in params.items()
+    ] + list(free)

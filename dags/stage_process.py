@@ -68,10 +68,18 @@ class StageProcess:
             process.wait()
 
 
-def reason_of(stage: str, errors: str) -> str:
-    """Why a stage failed: its last logged message with the lines that belong to it, without the time."""
+def reason_of(stage: str, code: int, errors: str) -> str:
+    """Why a stage failed, in one message with the exit code.
+
+    What it logged last, with the lines that belong to it and without the time; if a signal ended it, its
+    last line says nothing of that.
+    """
+    number = -code if code < 0 else code - 128
+    if number in {entry.value for entry in signal.Signals}:
+        return f"ended by {signal.Signals(number).name} (exit code {code})"
     start = re.compile(rf"^\d\d:\d\d:\d\d {re.escape(stage)}: ", re.MULTILINE)
-    return (start.split(errors)[-1] if start.search(errors) else errors[-2000:]).strip()
+    said = (start.split(errors)[-1] if start.search(errors) else errors[-2000:]).strip()
+    return f"{said or 'no message'} (exit code {code})"
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

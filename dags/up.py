@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import InfrastructureError, InvalidInputError, RecloopError
-from components.core.recipe import absolute_uri
+from components.core.recipe import default_tracking_uri, default_workspace
 from dags import HOME
 from dags.local import QUIET, environment, initialize
 
@@ -130,10 +130,10 @@ def _start(name: str, command: Sequence[str], settings: Mapping[str, str], logs:
 
 
 def _mlflow(tracking_uri: str, port: int) -> list[str]:
-    workspace = Path(absolute_uri(os.environ.get("RECLOOP_WORKSPACE", "workspace")))
     if not tracking_uri:
-        workspace.mkdir(parents=True, exist_ok=True)
-        tracking_uri = f"sqlite:///{workspace}/mlflow.db"
+        workspace = default_workspace()
+        tracking_uri = default_tracking_uri(workspace)
+        Path(workspace).mkdir(parents=True, exist_ok=True)
     where = ["--backend-store-uri", tracking_uri, "--host", "127.0.0.1", "--port", str(port)]
     return ["mlflow", "server", *where, "--workers", "1"]
 

@@ -97,12 +97,18 @@ def test_a_killed_worker_leaves_no_stage_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "reason"),
+    ("code", "errors", "reason"),
     [
-        ("10:00:00 prepare: rows 12\n10:00:01 prepare: GateFailed: a\n  b", "GateFailed: a\n  b"),
-        ("Fatal Python error: out of memory", "Fatal Python error: out of memory"),
-        ("", ""),
+        (
+            3,
+            "10:00:00 prepare: rows 12\n10:00:01 prepare: GateFailed: a\n  b",
+            "GateFailed: a\n  b (exit code 3)",
+        ),
+        (1, "Fatal Python error", "Fatal Python error (exit code 1)"),
+        (6, "", "no message (exit code 6)"),
+        (143, "10:00:00 prepare: epoch 3", "ended by SIGTERM (exit code 143)"),
+        (-9, "10:00:00 prepare: epoch 3", "ended by SIGKILL (exit code -9)"),
     ],
 )
-def test_the_reason_is_the_last_message(errors: str, reason: str) -> None:
-    assert reason_of("prepare", errors) == reason
+def test_the_reason_is_the_last_message(code: int, errors: str, reason: str) -> None:
+    assert reason_of("prepare", code, errors) == reason
