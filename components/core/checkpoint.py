@@ -14,11 +14,12 @@ from components.core.store import join, open_store
 class Checkpoint:
     """Two slots beside an artifact's URI, written in turn, and a pointer to the newer one, written last.
 
-    It belongs to one cache key (the artifact's URI carries it), so what is loaded always fits.
+    It belongs to one cache key: what was saved for other work at the same place is not loaded.
     """
 
-    def __init__(self, uri: str, scratch: Path) -> None:
+    def __init__(self, uri: str, scratch: Path, key: str) -> None:
         self._uri, self._scratch, self._store = f"{uri}.checkpoint", scratch, open_store(uri)
+        self._key = key
         self._slot = 0
 
     def save(self, write: Callable[[Path], None]) -> None:
@@ -30,7 +31,7 @@ class Checkpoint:
         files = {path.name: sha256_file(path) for path in directory.iterdir()}
         self._store.upload(directory, join(self._uri, str(self._slot)))
         shutil.rmtree(directory)
-        pointer = json.dumps({"slot": self._slot, "files": files})
+        pointer = json.dumps({"key": self._key, "slot": self._slot, "files": files})
         self._store.write_bytes(join(self._uri, "latest.json"), pointer.encode())
 
     def load(self) -> Path | None:
@@ -38,6 +39,8 @@ class Checkpoint:
         target = self._scratch / "resumed"
         try:
             pointer = json.loads(self._store.read_bytes(join(self._uri, "latest.json")))
+            if pointer["key"] != self._key:
+                return None
             self._slot = pointer["slot"]
             target.mkdir(exist_ok=True)
             return target if self._fetch(pointer["files"], target) else None

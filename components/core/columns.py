@@ -24,7 +24,6 @@ NUM_TRAIN: Final = "num_train"  # in train alone: what popularity means to a sam
 # trajectory, history
 EPOCH: Final = "epoch"
 TRAIN_LOSS: Final = "train_loss"
-SECONDS: Final = "seconds"
 EMBEDDING: Final = "embedding"
 
 # evaluation

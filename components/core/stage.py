@@ -201,10 +201,11 @@ def _produce(
         directory, docs = scratch / "output", scratch / "failed"
         directory.mkdir()
         docs.mkdir()
-        checkpoint = Checkpoint(uri, scratch)
+        checkpoint = Checkpoint(uri, scratch, key)
         try:
             run: Run = load_object(spec.run)
             metrics = run(params, local, directory, Context(checkpoint, uris))
+            _check_unchanged(spec, uris, hashes)
             contract: Contract = load_object(spec.contract)
             validation = contract(directory, params, docs / "data_docs")
         except GateFailedError as error:
@@ -300,6 +301,14 @@ def _fetch_inputs(
                 raise IntegrityError(f"{uri}: changed while it was read")
         entries[name] = InputEntry(uri=uri, sha256=hashes[name])
     return local, entries
+
+
+def _check_unchanged(spec: StageSpec, uris: Mapping[str, str], hashes: Mapping[str, str]) -> None:
+    """Raw data may be rewritten while it is read; then the result belongs to no delivery."""
+    for name, uri in uris.items():
+        entry = _input(spec, name)
+        if entry.artifact is None and _identify(entry, uri) != hashes[name]:
+            raise IntegrityError(f"{name}: {uri} changed while it was read; run again when it is complete")
 
 
 def _fetch_raw(name: str, uri: str, target: Path) -> Path:

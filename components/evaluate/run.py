@@ -53,7 +53,7 @@ def run(
     """
     manifests = read_lineage({name: path for name, path in inputs.items() if name != _CHAMPION})
     champion = read_lineage({_CHAMPION: inputs[_CHAMPION]})[_CHAMPION] if _CHAMPION in inputs else None
-    exam = read_exam(inputs["dataset"], params.evaluation.mask, choose_device("auto"))
+    exam = read_exam(inputs["dataset"], params.evaluation.mask, choose_device(params.device))
     grades = _grade(params, inputs, exam)
     means = _means(grades.challenger)
     logger.info("%d test users, %d items: %s", len(exam.users), len(exam.item_ids), _line(means))

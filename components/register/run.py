@@ -47,6 +47,9 @@ def run(
             raise ConflictError(_changed(params.model, verdict["champion_version"], current))
         if version is None:
             version = _publish(client, params, inputs, manifests, verdict, tags)
+            current = champion.champion_version(client, params.model)  # publishing took its time
+            if current != verdict["champion_version"]:
+                raise ConflictError(_changed(params.model, verdict["champion_version"], current))
         aliases = [champion.CHALLENGER, *([champion.CHAMPION] if verdict["promote"] else [])]
         for alias in aliases:
             client.set_registered_model_alias(params.model, alias, version.version)

@@ -79,7 +79,12 @@ def test_model_learns_the_planted_clusters(
     learner = RankingLearner(training, clustered, build_model(training, clustered, seed=1), seed=1)
     schedule = Schedule(epochs=40, patience=40, validate_every=1, batch_size=64, metric="recall@6")
     result = fit(
-        learner, clustered, schedule, seed=1, checkpoint=Checkpoint(str(tmp_path / "a"), tmp_path), name="t"
+        learner,
+        clustered,
+        schedule,
+        seed=1,
+        checkpoint=Checkpoint(str(tmp_path / "a"), tmp_path, "key"),
+        name="t",
     )
     learner.model.load_state_dict(result.weights)
     # six unseen items of the own cluster hold all three relevant ones: who knows the clusters gets 1.0,
@@ -170,7 +175,7 @@ def test_search_gives_a_policy_that_applies(
     results = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        checkpoint = Checkpoint(str(tmp_path / name / "policy"), tmp_path / name)
+        checkpoint = Checkpoint(str(tmp_path / name / "policy"), tmp_path / name, "key")
         results.append(strategy.load()(config, training, clustered, seed=1, checkpoint=checkpoint))
     result, again = results
 

@@ -5,6 +5,7 @@ Sections follow the stages: `source`, `prepare`, `search`, `training`, `evaluati
 """
 
 import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -85,42 +86,50 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        problems = list(self._contradictions())
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """What two sections say against each other, one line each."""
         missing = sorted(
             metric
             for metric in {self.promotion.metric, *self.promotion.floors}
             if int(metric.partition("@")[2]) not in self.evaluation.ks
         )
         if missing:
-            raise ValueError(
-                f"promotion: {missing} is never measured; evaluation.ks is {list(self.evaluation.ks)}"
+            yield f"promotion: {missing} is never measured; evaluation.ks is {list(self.evaluation.ks)}"
+        if self.workspace and "://" in self.workspace and not self.workspace.startswith(("s3://", "file://")):
+            yield f"workspace: got {self.workspace!r}, need a directory or s3://"
+        columns = self.source.columns if isinstance(self.source, FilesSource) else None
+        split = self.prepare.split
+        if (self._parts is not None) != (split.kind == "given"):
+            yield (
+                f"prepare.split.kind: got '{split.kind}', but source.parts is "
+                f"{'not set' if self._parts is None else 'set'}; a source in parts goes with 'given'"
             )
-        given = isinstance(self.source, FilesSource) and self.source.parts is not None
-        if given != (self.prepare.split.kind == "given"):
-            raise ValueError(
-                f"prepare.split.kind: got '{self.prepare.split.kind}', but source.parts is "
-                f"{'set' if given else 'not set'}; a source in parts goes with 'given'"
-            )
-        if (
-            self.prepare.split.kind == "temporal"
-            and isinstance(self.source, FilesSource)
-            and self.source.columns.timestamp is None
-        ):
-            raise ValueError("prepare.split.kind: got 'temporal', which needs source.columns.timestamp")
-        if self.search.kind != "none" and not self.has_validation:
-            raise ValueError(
+        elif self.search.kind != "none" and not self.has_validation:
+            yield (
                 f"search.kind: got '{self.search.kind}', which needs validation data; "
                 "give prepare.split a valid part"
             )
-        return self
+        if split.kind == "temporal" and columns is not None and columns.timestamp is None:
+            yield "prepare.split.kind: got 'temporal', which needs source.columns.timestamp"
+        if self.prepare.min_rating is not None and (columns is None or columns.rating is None):
+            yield f"prepare.min_rating: got {self.prepare.min_rating}, which needs source.columns.rating"
+
+    @property
+    def _parts(self) -> Collection[str] | None:
+        return self.source.parts if isinstance(self.source, FilesSource) else None
 
     @property
     def has_validation(self) -> bool:
         """Whether prepare sets interactions aside for validation."""
         split = self.prepare.split
         if split.kind == "given":
-            assert isinstance(self.source, FilesSource)
-            assert self.source.parts is not None
-            return split.valid_fraction > 0 or "valid" in self.source.parts
+            assert self._parts is not None
+            return split.valid_fraction > 0 or "valid" in self._parts
         return split.kind == "leave_one_out" or split.ratio[1] > 0
 
     @property
@@ -152,7 +161,7 @@ class Recipe(Config):
                 promotion=self.promotion,
                 model=self.model_name,
                 tracking_uri=self.tracking_uri,
-                seed=self.seed,
+                device=self.training.device,
             ),
             "register": RegisterParams(
                 model=self.model_name,

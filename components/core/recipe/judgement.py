@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from components.core.recipe.training import Count, MetricName
+from components.core.recipe.training import Count, Device, MetricName
 from components.core.strategy import Config, Unkeyed
 
 
@@ -46,9 +46,9 @@ class EvaluateParams(Config):
 
     evaluation: Evaluation
     promotion: Promotion
-    model: Annotated[str, Unkeyed()] = Field(description="whose champion to compare with")
-    tracking_uri: Annotated[str, Unkeyed()]
-    seed: int
+    model: str = Field(description="whose champion to compare with")
+    tracking_uri: str = Field(description="where that champion is registered")
+    device: Annotated[Device, Unkeyed()] = "auto"
 
 
 class RegisterParams(Config):

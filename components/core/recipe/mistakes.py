@@ -21,9 +21,11 @@ def describe(error: ValidationError) -> dict[str, str]:
         if details["type"] == "too_short" and context["actual_length"] < len(details["input"]):
             continue  # only because some of its items are wrong, and they have their own lines
         path, problem, need = _describe(details)
-        found.setdefault(path, {}).setdefault(problem, []).append(need)
+        for line in problem.splitlines():
+            # what contradicts across sections has no path of its own: each line names its place
+            found.setdefault(path or line, {}).setdefault(line, []).append(need)
     return {
-        path: f"{path}: " * bool(path) + "; ".join(_join(*entry) for entry in problems.items())
+        path: f"{path}: " * (path not in problems) + "; ".join(_join(*entry) for entry in problems.items())
         for path, problems in found.items()
         if not any(other.startswith(f"{path}.") for other in found)  # another alternative got further
     }

@@ -1,12 +1,32 @@
 """When a recipe runs, and how an orchestrator treats it."""
 
+import re
 from datetime import date
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from components.core.recipe.training import Count
 from components.core.strategy import Config
+
+_CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"got {name!r}, need an IANA name such as Europe/Berlin") from None
+    return name
+
+
+def _within_bounds(cron: str) -> str:
+    for (field, low, high), text in zip(_CRON_FIELDS, cron.split(), strict=False):
+        values = re.findall(r"(?<!/)\b\d+", text)  # what follows a slash is a step
+        if any(not low <= int(value) <= high for value in values):
+            raise ValueError(f"got {text!r} for the {field}, need {low} to {high}")
+    return cron
 
 
 class ManualSchedule(Config):
@@ -19,10 +39,12 @@ class CronSchedule(Config):
     """Runs by the clock."""
 
     kind: Literal["cron"] = "cron"
-    cron: Annotated[str, Field(pattern=r"^(@\w+|\S+( \S+){4})$")] = Field(
+    cron: Annotated[str, Field(pattern=r"^(@\w+|\S+( \S+){4})$"), AfterValidator(_within_bounds)] = Field(
         description="five fields, or a preset such as @daily"
     )
-    timezone: str = Field(default="UTC", description="an IANA name")
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(
+        default="UTC", description="an IANA name"
+    )
     start: date = Field(default=date(2026, 1, 1), description="the first day")
     catchup: bool = Field(default=False, description="whether missed runs are made up for")
 

@@ -1,14 +1,15 @@
 """Where interactions come from and how their rows are read."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.core.columns import PARTS
+from components.core.columns import ITEM_ID, PART, PARTS, RATING, TIMESTAMP, USER_ID
 from components.core.strategy import Config, Strategy, Unkeyed
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-ColumnRef = str | int
+ColumnRef = str | Annotated[int, Field(ge=0)]
+_OWN_NAMES = frozenset({USER_ID, ITEM_ID, RATING, TIMESTAMP, PART})
 
 
 class Columns(Config):
@@ -19,6 +20,15 @@ class Columns(Config):
     rating: ColumnRef | None = Field(default=None, description="kept as a number, see prepare.min_rating")
     timestamp: ColumnRef | None = Field(default=None, description="when it happened, see timestamp_unit")
     features: dict[str, ColumnRef] = Field(default={}, description="kept as text: name in the table → column")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if self.user == self.item:
+            raise ValueError(f"user and item: got {self.user!r} for both, need two columns")
+        taken = sorted(_OWN_NAMES & self.features.keys())
+        if taken:
+            raise ValueError(f"features: got {taken}, need names other than {sorted(_OWN_NAMES)}")
+        return self
 
 
 class DelimitedFormat(Strategy):
@@ -87,6 +97,8 @@ class FilesSource(Strategy):
             raise ValueError("needs either `path` or `parts`, and not both")
         if self.parts is not None and not {"train", "test"} <= self.parts.keys():
             raise ValueError(f"parts: got {sorted(self.parts)}, need train and test (valid is optional)")
+        if self.format.kind == "adjacency" and self.columns != Columns():
+            raise ValueError("columns: an adjacency list has none to name; leave them out")
         return self
 
     def locations(self) -> dict[str, str]:
@@ -136,3 +148,10 @@ class IngestParams(Config):
         default=0.01, description="more unusable rows than this share stop the run"
     )
     seed: int
+
+    def identity(self) -> dict[str, Any]:
+        """Without the seed for data that is only read: it changes nothing there."""
+        document = super().identity()
+        if isinstance(self.source, FilesSource):
+            del document["seed"]
+        return document

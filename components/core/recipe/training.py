@@ -9,6 +9,7 @@ from components.core.strategy import Config, Strategy
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Device = Literal["auto", "cpu", "cuda"]
 MetricName = Annotated[str, Field(pattern=r"^(recall|ndcg|precision|hit_ratio)@[1-9][0-9]*$")]
 
 
@@ -146,9 +147,7 @@ class Training(Config):
     warm_start: Literal["search", "none"] = Field(
         default="search", description="retrain from the search's weights, or from random ones"
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto takes a GPU where there is one"
-    )
+    device: Device = Field(default="auto", description="auto takes a GPU where there is one")
 
 
 class RetrainParams(Config):

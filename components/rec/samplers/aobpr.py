@@ -8,7 +8,7 @@ from torch import Tensor
 from components.core.recipe.training import AobprSampler
 from components.rec.data import RankingData
 from components.rec.models.base import Encoded
-from components.rec.samplers.base import Sampler, UnobservedItems
+from components.rec.samplers.base import Sampler, require_negatives
 
 _BLOCK_USERS = 64  # one block of scores fits a CPU cache
 
@@ -22,7 +22,7 @@ class AdaptiveOversampling(Sampler):
     """
 
     def __init__(self, config: AobprSampler, data: RankingData) -> None:
-        UnobservedItems(data, torch.ones_like(data.popularity))  # refuses a user without negatives
+        require_negatives(data)
         self._lambda = config.lambda_
         self._train = data.train
         self._num_items = data.num_items

@@ -46,13 +46,7 @@ class UnobservedItems:
         Raises:
             InvalidInputError: a user has interacted with every item, so there is no negative to draw.
         """
-        full = torch.nonzero(data.train.counts >= data.num_items).flatten()
-        if len(full):
-            raise InvalidInputError(
-                f"training.sampler: {len(full)} of {data.num_users} users (the first has dense id "
-                f"{int(full[0])}) interacted with all {data.num_items} items in train, so no negative is "
-                "left for them; leave such users out or widen the catalogue"
-            )
+        require_negatives(data)
         assert int(weight_I.min()) >= 1
         self._upto = weight_I.cumsum(0)  # (I,) C including the item itself
         self._stride = int(self._upto[-1]) + 1
@@ -79,6 +73,21 @@ class UnobservedItems:
         place = torch.searchsorted(self._key, user_BC * self._stride + x_BC, right=True)
         skipped = self._running[place] - self._running[self._offsets[user_BC]]
         return torch.searchsorted(self._upto, x_BC + skipped, right=True)
+
+
+def require_negatives(data: RankingData) -> None:
+    """Every user must have an item left to draw.
+
+    Raises:
+        InvalidInputError: a user has interacted with every item.
+    """
+    full = torch.nonzero(data.train.counts >= data.num_items).flatten()
+    if len(full):
+        raise InvalidInputError(
+            f"training.sampler: {len(full)} of {data.num_users} users (the first has dense id "
+            f"{int(full[0])}) interacted with all {data.num_items} items in train, so no negative is "
+            "left for them; leave such users out or widen the catalogue"
+        )
 
 
 def integer_weights(weight_I: Tensor, num_users: int) -> Tensor:

@@ -41,7 +41,6 @@ EVALUATE = EvaluateParams(
     promotion=Promotion(metric="ndcg@2", margin=0.1, floors={"recall@1": 0.2}),
     model="m",
     tracking_uri="sqlite:///x",
-    seed=1,
 )
 REGISTER = RegisterParams(model="m", tracking_uri="sqlite:///x", experiment="e", recipe={})
 

@@ -13,9 +13,16 @@ def new(tmp_path):
     def make() -> Checkpoint:
         scratch = tmp_path / f"scratch{next(starts)}"
         scratch.mkdir()
-        return Checkpoint(str(tmp_path / "artifact"), scratch)
+        return Checkpoint(str(tmp_path / "artifact"), scratch, "key")
 
     return make
+
+
+def test_other_work_at_the_same_place_does_not_resume(new, tmp_path):
+    new().save(writer(1))
+    other = Checkpoint(str(tmp_path / "artifact"), tmp_path, "another key")
+    assert other.load() is None
+    assert epoch_of(new()) == 1
 
 
 def writer(epoch):

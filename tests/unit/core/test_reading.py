@@ -218,7 +218,45 @@ def test_where_the_data_lies_is_not_part_of_the_identity_but_everything_else_is(
     }
     other = build("source.columns.user=uid").stage_params()
     assert other["ingest"].identity() != here["ingest"].identity()
-    assert "tracking_uri" not in here["evaluate"].identity()
+    assert build("seed=7").stage_params()["ingest"].identity() == here["ingest"].identity()
+
+
+@pytest.mark.parametrize("key", ["model", "tracking_uri"])
+def test_a_verdict_belongs_to_one_registry(key):
+    other = build(f"registry.{key}=other").stage_params()["evaluate"].identity()
+    assert other != build().stage_params()["evaluate"].identity()
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("schedule={kind: cron, cron: 99 3 * * *}", "schedule.cron: got '99' for the minute, need 0 to 59"),
+        ("schedule={kind: cron, cron: 0 3 * * *, timezone: Mars/Base}", "schedule.timezone: got 'Mars/Base'"),
+        ("workspace=ftp://x/y", "workspace: got 'ftp://x/y', need a directory or s3://"),
+        ("source.columns.user=-1", "source.columns.user: got -1, need"),
+        ("source.columns={user: a, item: a}", "source.columns: user and item: got 'a' for both"),
+        ("source.columns.features={rating: r}", "source.columns: features: got ['rating'], need names other"),
+        ("source.format.kind=adjacency", "columns: an adjacency list has none to name"),
+        ("prepare.min_rating=4", "prepare.min_rating: got 4.0, which needs source.columns.rating"),
+    ],
+)
+def test_what_cannot_run_is_refused(override, told):
+    with pytest.raises(InvalidInputError, match=re.escape(told)):
+        build(override, "source.columns.timestamp=t")
+
+
+@pytest.mark.parametrize("cron", ["*/15 3,4 1-7 * 0", "@daily", "0 0 * JAN MON-FRI", "59 23 31 12 7"])
+def test_cron_forms(cron):
+    assert build(f"schedule={{kind: cron, cron: '{cron}'}}").schedule.cron == cron
+
+
+def test_contradictions_between_sections_are_told_together():
+    with pytest.raises(InvalidInputError) as error:
+        build("promotion.metric=ndcg@7", "prepare.split={kind: given}", "prepare.min_rating=4")
+    text = str(error.value)
+    assert "3 mistakes" in text
+    for place in ("promotion: ['ndcg@7']", "prepare.split.kind: got 'given'", "prepare.min_rating: got 4.0"):
+        assert f"\n  {place}" in text
 
 
 def test_places(monkeypatch, tmp_path):

@@ -44,7 +44,6 @@ def params(root: Path, **changes: Any) -> EvaluateParams:
         promotion=Promotion(**{"metric": "ndcg@20", **changes}),
         model="toy",
         tracking_uri=f"sqlite:///{root}/mlflow.db",
-        seed=1,
     )
 
 

@@ -123,7 +123,6 @@ def test_without_search_validation_or_hits_there_is_still_a_report_and_text_is_e
         promotion=Promotion(metric="recall@1"),
         model="odd",
         tracking_uri=f"sqlite:///{loop.root}/mlflow.db",
-        seed=1,
     )
     output: Path = loop.folder("evaluation")
     assert run(params, inputs, output, Context(None))["recall@1"] == 0.0  # type: ignore[arg-type]

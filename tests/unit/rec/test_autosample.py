@@ -127,7 +127,9 @@ def test_alpha_prefers_the_sampler_with_the_lower_loss(clustered: RankingData, t
     config = AutoSample(
         samplers=(UniformSampler(), DnsSampler(pool_size=16)), alpha_learning_rate=0.05, epochs=15
     )
-    result = search(config, TRAINING, clustered, seed=1, checkpoint=Checkpoint(str(tmp_path / "p"), tmp_path))
+    result = search(
+        config, TRAINING, clustered, seed=1, checkpoint=Checkpoint(str(tmp_path / "p"), tmp_path, "key")
+    )
     last = result.trajectory.history[-1]
     assert last["loss_uniform"] < last["loss_dns"]
     assert last["alpha_uniform"] > 0.7

@@ -34,7 +34,7 @@ def make_learner(kind: str, data: RankingData) -> Learner:
 def run(learner: Learner, data: RankingData, place: Path, epochs: int = 8) -> Fit:
     schedule = Schedule(epochs=epochs, patience=50, validate_every=1, batch_size=32, metric="ndcg@5")
     place.mkdir(exist_ok=True)
-    checkpoint = Checkpoint(str(place / "artifact"), place)
+    checkpoint = Checkpoint(str(place / "artifact"), place, "key")
     return fit(learner, data, schedule, seed=1, checkpoint=checkpoint, name="test")
 
 
@@ -80,7 +80,12 @@ def test_stops_after_patience_and_keeps_the_best(clustered: RankingData, tmp_pat
         epochs=500, patience=3, validate_every=2, batch_size=64, metric="ndcg@5", from_start=True
     )
     result = fit(
-        learner, clustered, schedule, seed=1, checkpoint=Checkpoint(str(tmp_path / "a"), tmp_path), name="t"
+        learner,
+        clustered,
+        schedule,
+        seed=1,
+        checkpoint=Checkpoint(str(tmp_path / "a"), tmp_path, "key"),
+        name="t",
     )
     assert result.epochs == result.best_epoch + 3 * 2
     values = {record["epoch"]: record["ndcg@5"] for record in result.history if "ndcg@5" in record}

@@ -83,7 +83,6 @@ class World:
             promotion=Promotion(metric="ndcg@20", margin=margin, floors={"ndcg@20": 0.05}),
             model=MODEL,
             tracking_uri=self.tracking_uri,
-            seed=1,
         )
         champion = find_artifact(params)
         inputs = {name: self.inputs[name] for name in ("interactions", "dataset", "policy", "model")}
