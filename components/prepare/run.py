@@ -134,11 +134,13 @@ def _split(table: _Table, params: PrepareParams) -> Parts:
     positives = Positives(
         user_N=table.user_N,
         item_N=table.item_N,
+        user_ids=table.user_ids,
+        item_ids=table.item_ids,
         timestamp_N=columns[TIMESTAMP].to_numpy() if TIMESTAMP in names else None,
         part_N=part_N,
     )
-    generator = np.random.default_rng(derive_seed(params.seed, "prepare", "split"))
-    split: Parts = type(params.split).load()(params.split, positives, generator)
+    seed = derive_seed(params.seed, "prepare", "split")
+    split: Parts = type(params.split).load()(params.split, positives, seed)
     return split
 
 
