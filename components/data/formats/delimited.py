@@ -2,10 +2,12 @@
 
 import csv
 import gzip
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from io import BufferedReader, TextIOWrapper
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,47 +16,81 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from components.core.errors import InvalidInputError
 from components.core.recipe.source import Columns, DelimitedFormat
-from components.data.formats.raw import BATCH_BYTES, RawBatch, Rejected, open_text, resolve, split_lines
+from components.data.formats.raw import (
+    BATCH_BYTES,
+    LINE_BREAK,
+    RawBatch,
+    Rejected,
+    open_text,
+    resolve,
+    split_lines,
+)
 
+_File = BufferedReader | gzip.GzipFile
 Numbers = npt.NDArray[np.int64]
 _MAX_BREAKS = 100  # a row over more lines than this is rows that an unclosed quote ate
 
 
 def read(format: DelimitedFormat, path: Path, name: str, columns: Columns) -> Iterator[RawBatch]:  # noqa: A002
-    """Rows of a delimited file; rows with too many or too few fields are rejected, a line with nothing
-    in it is no row.
+    """Rows of a delimited file; rows with too many or too few fields are rejected, a line of no characters
+    is no row, wherever it stands.
 
     Raises:
         InvalidInputError: a column is missing, or the file is not readable text.
     """
-    with open_text(path, name) as file:
-        first = file.readline()
-        if not first.strip():
+    with open_text(path, name) as file, open_text(path, name) as again:
+        line, start = _skip_empty(file)
+        fields = _first_row(file, line, name, format)
+        if not fields:
             return
-        fields = next(csv.reader([first.decode("utf-8-sig")], delimiter=format.delimiter))
         positions = resolve(columns, fields, name, header=format.header)
-        if format.header and not file.read(1):
-            return
-    with open_text(path, name) as file:
-        yield from _batches(file, len(fields), positions, format)
+        if format.header:
+            line += 1 + sum(len(LINE_BREAK.findall(field)) for field in fields)
+        else:
+            file.seek(start)
+        if file.peek(1):
+            yield from _batches(file, _Lines(line, len(fields)), positions, format, _EmptyLines(again))
+
+
+def _skip_empty(file: _File) -> tuple[int, int]:
+    """Go to the first line that is not empty; its number and where it starts."""
+    number, start = 1, 0
+    while text := file.readline(BATCH_BYTES):
+        if text.removeprefix(BOM_UTF8).strip(b"\r\n"):
+            break
+        number, start = number + 1, file.tell()
+    file.seek(start)
+    return number, start
+
+
+def _first_row(file: _File, line: int, name: str, format: DelimitedFormat) -> list[str]:  # noqa: A002
+    """Its fields; none at the end of the file."""
+    texts = (text.decode("utf-8-sig") for text in iter(lambda: file.readline(BATCH_BYTES), b""))
+    try:
+        return next(csv.reader(texts, delimiter=format.delimiter), [])
+    except csv.Error as error:
+        raise InvalidInputError(
+            f"{name}:{line}: cannot tell the fields of the first row apart ({error}); need lines that end "
+            f"in \\n or \\r\\n, closed quotes, and {csv.field_size_limit():,} characters in a field at most"
+        ) from error
 
 
 def _batches(
-    file: BinaryIO | gzip.GzipFile,
-    num_fields: int,
+    file: _File,
+    lines: "_Lines",
     positions: dict[str, int],
     format: DelimitedFormat,  # noqa: A002
+    empty: "_EmptyLines",
 ) -> Iterator[RawBatch]:
-    names = [str(position) for position in range(num_fields)]
-    lines = _Lines(first=2 if format.header else 1, num_fields=num_fields)
+    names = [str(position) for position in range(lines.num_fields)]
     reader = pa.csv.open_csv(
         file,
         pa.csv.ReadOptions(
             use_threads=False,  # with threads a bad row would not know its number
             block_size=BATCH_BYTES,
             column_names=names,
-            skip_rows=int(format.header),
         ),
         pa.csv.ParseOptions(
             delimiter=format.delimiter,
@@ -75,7 +111,10 @@ def _batches(
         for position, text in zip(torn, content(torn.tolist()), strict=True):
             reason = f"spans more than {_MAX_BREAKS} lines; is a quote never closed?"
             rejected += split_lines(int(lines_N[position]), reason, text)
-        kept = np.flatnonzero((breaks_N <= _MAX_BREAKS) & ~_is_blank(batch))
+        blank = np.flatnonzero(_is_blank(batch))
+        is_row_N = breaks_N <= _MAX_BREAKS
+        is_row_N[blank] = ~empty.are(lines_N[blank])
+        kept = np.flatnonzero(is_row_N)
         rows = batch if len(kept) == len(lines_N) else batch.take(pa.array(kept))
         frame = pl.DataFrame({name: pl.Series(rows.column(place)) for name, place in positions.items()})
         yield RawBatch(frame, pl.Series(lines_N[kept]), _content(rows, format.delimiter), rejected)
@@ -84,9 +123,10 @@ def _batches(
 class _Lines:
     """Turns Arrow's row numbers, which count bad rows but no line breaks in quotes, into lines."""
 
-    def __init__(self, *, first: int, num_fields: int) -> None:
-        self._next = first  # number of the next row, good or bad
-        self._breaks = 0  # line breaks inside the rows before it
+    def __init__(self, first: int, num_fields: int) -> None:
+        self.num_fields = num_fields
+        self._next = 1  # Arrow's number of the next row, good or bad
+        self._breaks = first - 1  # lines before the first row, and line breaks inside the rows so far
         self._bad: dict[int, str] = {}
         self._reason = f"has not {num_fields} fields"
 
@@ -115,27 +155,45 @@ class _Lines:
         breaks = np.zeros(end - start, np.int64)
         breaks[numbers_N - start] = breaks_N
         for number, text in bad.items():
-            breaks[number - start] = text.count("\n")
+            breaks[number - start] = len(LINE_BREAK.findall(text))
         lines = np.arange(start, end) + self._breaks + np.cumsum(breaks) - breaks
         self._breaks += int(breaks.sum())
         rejected = [
             row
             for number, text in bad.items()
-            if text.strip()  # an empty line is no row
             for row in split_lines(int(lines[number - start]), self._reason, text)
         ]
         return lines[numbers_N - start], breaks_N, rejected
 
 
+class _EmptyLines:
+    """Looks lines up in the file, which is read a second time as far as anybody asks."""
+
+    def __init__(self, file: _File) -> None:
+        self._texts = TextIOWrapper(file, "utf-8-sig", errors="replace")  # ends lines where Arrow does
+        self._next = 1
+
+    def are(self, lines: Numbers) -> npt.NDArray[np.bool_]:
+        """Whether nothing stands on each of some lines; they ascend, in a call and from call to call."""
+        found = np.zeros(len(lines), np.bool_)
+        for place, line in enumerate(lines.tolist()):
+            text = next(islice(self._texts, line - self._next, None), "")
+            found[place] = not text.rstrip("\n")
+            self._next = line + 1
+        return found
+
+
 def _count_breaks(batch: pa.RecordBatch) -> Numbers:
+    """Where Arrow ends a line: \\n, \\r or both."""
     breaks_N = np.zeros(batch.num_rows, np.int64)
     for column in batch.columns:
-        breaks_N += pc.count_substring(column, "\n").to_numpy()
+        for mark, weight in (("\n", 1), ("\r", 1), ("\r\n", -1)):
+            breaks_N += weight * pc.count_substring(column, mark).to_numpy()
     return breaks_N
 
 
 def _is_blank(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-    """Rows with nothing in any field, which is what Arrow makes of an empty line."""
+    """Rows with nothing in any field, which is what Arrow makes of an empty line, and of `,,`."""
     blank = np.ones(batch.num_rows, np.bool_)
     for column in batch.columns:
         if not blank.any():

@@ -2,11 +2,13 @@
 
 import contextlib
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -16,6 +18,7 @@ from components.core.errors import InvalidInputError
 from components.core.recipe.source import ColumnRef, Columns
 
 BATCH_BYTES = 16 << 20  # of text, before it is parsed
+LINE_BREAK = re.compile(r"\r\n?|\n")
 _HEAD_BYTES = 1 << 16
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -30,7 +33,8 @@ class Rejected(NamedTuple):
 
 def split_lines(line: int, reason: str, text: str) -> list[Rejected]:
     """A row over several lines as that many rejected lines: they may be rows that a stray quote ate."""
-    return [Rejected(line + n, reason, part) for n, part in enumerate(text.rstrip("\n").split("\n"))]
+    parts = LINE_BREAK.split(text.rstrip("\r\n"))
+    return [Rejected(line + n, reason, part) for n, part in enumerate(parts)]
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def resolve(columns: Columns, found: Sequence[str], name: str, *, header: bool =
 
 
 @contextlib.contextmanager
-def open_text(path: Path, name: str) -> Iterator[BinaryIO | gzip.GzipFile]:
+def open_text(path: Path, name: str) -> Iterator[BufferedReader | gzip.GzipFile]:
     """The bytes of a text file, unpacked where they are gzip.
 
     Raises:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -60,6 +61,70 @@ def test_rows_with_another_number_of_fields_are_told_with_their_lines(tmp_path: 
     ]
 
 
+@pytest.mark.parametrize("start", ["\n", "\r\n\n", "\ufeff\n"])
+def test_empty_lines_before_the_header_are_passed_over(start: str, tmp_path: Path) -> None:
+    text = start + "user_id,item_id\n\na,b\nc\n"
+    line = start.count("\n") + 3
+    rows, rejected = read(DelimitedFormat(), written(tmp_path, "a.csv", text))
+    assert rows == [(line, "a", "b")]
+    assert rejected == [Rejected(line + 1, "has not 2 fields", "c")]
+    packed = written(tmp_path, "a.csv.gz", gzip.compress(f"{start}a,b\n".encode()))
+    assert read(DelimitedFormat(header=False), packed, POSITIONS) == ([(line - 2, "a", "b")], [])
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\r\n\n\n", "\ufeff", "\ufeff\n"])
+@pytest.mark.parametrize("header", [False, True])
+def test_a_file_of_empty_lines_is_empty(text: str, header: bool, tmp_path: Path) -> None:
+    assert read(DelimitedFormat(header=header), written(tmp_path, "a.csv", text)) == ([], [])
+
+
+def test_only_a_line_of_no_characters_is_no_row(tmp_path: Path) -> None:
+    text = 'user_id,item_id,title\na,"b\n\nb",c\n\n,,\n  \n"","",""\r\n\r\n,\nd,"\r",f\n,,\n\n'
+    for path in (
+        written(tmp_path, "a.csv", text),
+        written(tmp_path, "a.csv.gz", gzip.compress(text.encode())),
+    ):
+        rows, rejected = read(DelimitedFormat(), path, Columns(features={"title": "title"}))
+        assert rows == [
+            (2, "a", "b\n\nb", "c"), (6, "", "", ""), (8, "", "", ""), (11, "d", "\r", "f"), (13, "", "", ""),
+        ]  # fmt: skip
+        assert [(bad.line, bad.content) for bad in rejected] == [(7, "  "), (10, ",")]
+    tabs = written(tmp_path, "a.tsv", "user_id\titem_id\n\t\n\t\t\n\n")
+    rows, rejected = read(DelimitedFormat(delimiter="\t"), tabs)
+    assert rows == [(2, "", "")]
+    assert [(bad.line, bad.content) for bad in rejected] == [(3, "\t\t")]
+
+
+def test_a_line_break_in_the_header_is_no_row(tmp_path: Path) -> None:
+    text = 'user_id,"item\r\nid","a\nb"\nu,i,x\nu\n'
+    rows, rejected = read(
+        DelimitedFormat(),
+        written(tmp_path, "a.csv", text),
+        Columns(item="item\r\nid", features={"x": "a\nb"}),
+    )
+    assert rows == [(4, "u", "i", "x")]
+    assert rejected == [Rejected(5, "has not 3 fields", "u")]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("\nuser_id,item_id\ra,b\rc,d\r", "new-line character"),
+        ("\nuser_id,item_id," + "x" * 200_000 + "\na,b,c\n", "field larger than field limit"),
+    ],
+)
+@pytest.mark.parametrize("header", [False, True])
+def test_a_first_row_that_cannot_be_parsed_is_told(
+    text: str, told: str, header: bool, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "a.csv", text)
+    with pytest.raises(InvalidInputError, match=told) as error:
+        read(DelimitedFormat(header=header), path, POSITIONS)
+    assert str(error.value).startswith("a.csv:2: ")
+    assert "need lines that end in \\n or \\r\\n" in str(error.value)
+    assert "131,072 characters" in str(error.value)
+
+
 def test_a_quote_that_is_never_closed_hides_no_rows(tmp_path: Path) -> None:
     rows = [f"u{n},i{n},t" for n in range(300)]
     rows[50] = 'u50,i50,"t'
@@ -70,7 +135,7 @@ def test_a_quote_that_is_never_closed_hides_no_rows(tmp_path: Path) -> None:
     assert "quote" in rejected[0].reason
 
 
-FIELD = st.text(alphabet='ab,"\n é', max_size=4)
+FIELD = st.text(alphabet='ab,"\n\r é', max_size=4)
 
 
 @given(
@@ -86,9 +151,9 @@ def test_lines_and_values_are_those_of_the_standard_library(
     path = written(tmp_path_factory.mktemp("csv"), "a.csv", "a,b\n" + buffer.getvalue())
     good, bad, line = [], [], 2
     for row in rows:
-        height = 1 + sum(field.count("\n") for field in row)
+        height = 1 + sum(len(re.findall("\r\n|\r|\n", field)) for field in row)
         if len(row) == 2:
-            good += [(line, *row)] if any(row) else []
+            good.append((line, *row))
         else:
             bad += range(line, line + height)
         line += height

@@ -149,6 +149,14 @@ def test_few_bad_rows_are_set_aside_with_file_line_and_reason(tmp_path: Path) ->
     assert profile["rejected_by_reason"]["timestamp is not a number"] == 1
 
 
+def test_a_row_of_empty_fields_is_rejected_and_counted(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "\nuser_id,item_id\na,b\n\n,\nc,d\n")
+    result = ingest(tmp_path, path=path, max_rejected_fraction=0.5)
+    (rejected,) = read_table(Path(result.uri) / "rejected.parquet").to_pylist()
+    assert rejected == {"file": "a.csv", "line": 5, "reason": "user_id is empty", "content": ","}
+    assert (result.metrics["rows"], result.metrics["interactions"]) == (3, 2)
+
+
 def test_too_many_bad_rows_stop_the_run_and_are_kept(tmp_path: Path) -> None:
     text = "user_id,item_id\n" + "a,b\nc,d\n,x\n" * 40
     with pytest.raises(GateFailedError) as error:
