@@ -25,7 +25,7 @@ from components.core.columns import (
 from components.core.recipe import PrepareParams
 from components.core.stage import Validation
 from components.data.contracts.examination import Examination, Fact
-from components.data.contracts.expectations import between, not_null, row_count, unique
+from components.data.contracts.expectations import between, finite, not_null, row_count, unique
 from components.data.document import read_keys
 
 _PREPARATION = (
@@ -61,13 +61,14 @@ def validate(output: Path, params: PrepareParams, docs: Path) -> Validation:
         )
     sizes = [vocabulary.num_rows for vocabulary in vocabularies]
     for part, table in zip(PARTS, parts, strict=True):
+        columns = [name for name in (USER, ITEM, RATING, TIMESTAMP) if name in table.column_names]
         exam.expect(
             f"{part}.parquet",
-            table.select([USER, ITEM]).to_pandas(),
+            table.select(columns).to_pandas(),
             [
                 row_count(0 if part == "valid" else 1),
-                not_null(USER),
-                not_null(ITEM),
+                *map(not_null, columns),
+                *([finite(RATING)] if RATING in columns else []),
                 between(USER, 0, sizes[0] - 1),
                 between(ITEM, 0, sizes[1] - 1),
                 unique(USER, ITEM),
@@ -182,8 +183,10 @@ def _split(
             facts[f"{part} rows before unseen ones went"] = (before[part], quota - 1, quota + 1)
     if split.kind == "leave_one_out":
         for part, table in zip(PARTS[1:], parts[1:], strict=True):
-            most = int(np.bincount(table[USER].to_numpy()).max())
+            most = int(np.bincount(table[USER].to_numpy()).max(initial=0))
             facts[f"most {part} rows of one user"] = (most, 0, 1)
+        test = before["test"]  # whoever tests validates too
+        facts["valid rows before unseen ones went"] = (before["valid"], test, test)
     if split.kind == "temporal":
         facts |= _in_time([table[TIMESTAMP].to_numpy() for table in parts])
     return facts

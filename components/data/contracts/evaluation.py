@@ -41,11 +41,12 @@ def validate(output: Path, params: EvaluateParams, docs: Path) -> Validation:
     verdict = exam.document("verdict.json", _read_verdict)
     metrics = exam.table("metrics.parquet", _METRICS_SCHEMA).to_pandas()
     per_user = exam.table("per_user.parquet", _per_user_schema).to_pandas()
+    num_metrics = len(_METRICS) * len(params.evaluation.ks)
     exam.expect("metrics.parquet", metrics, [
-        row_count(len(_METRICS) * len(params.evaluation.ks)),
+        row_count(num_metrics, num_metrics),
         unique(METRIC, K),
         in_set(METRIC, _METRICS),
-        between(K, 1, None),
+        in_set(K, params.evaluation.ks),
         *(not_null(column) for column in (METRIC, K, VALUE)),
         between(VALUE, 0, 1),
         between(CHAMPION_VALUE, 0, 1),

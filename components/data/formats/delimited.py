@@ -187,8 +187,10 @@ def _count_breaks(batch: pa.RecordBatch) -> Numbers:
     """Where Arrow ends a line: \\n, \\r or both."""
     breaks_N = np.zeros(batch.num_rows, np.int64)
     for column in batch.columns:
-        for mark, weight in (("\n", 1), ("\r", 1), ("\r\n", -1)):
-            breaks_N += weight * pc.count_substring(column, mark).to_numpy()
+        returns_N = pc.count_substring(column, "\r").to_numpy()
+        breaks_N += pc.count_substring(column, "\n").to_numpy()
+        if returns_N.any():
+            breaks_N += returns_N - pc.count_substring(column, "\r\n").to_numpy()
     return breaks_N
 
 

@@ -20,6 +20,7 @@ from components.core.recipe import (
 from components.core.recipe.judgement import Evaluation, Promotion
 from components.core.recipe.search import AutoSample
 from components.core.recipe.source import Columns, FilesSource
+from components.core.recipe.training import DnsSampler, UniformSampler
 from components.data.document import read_document, write_document
 from components.data.parquet import read_table, write_table
 
@@ -34,7 +35,9 @@ INGEST = IngestParams(
     seed=1,
 )
 PREPARE = PrepareParams(core=2, split={"kind": "temporal", "ratio": [4, 1, 1]}, seed=1)
-SEARCH = SearchParams(search=AutoSample(), training=Training(), seed=1)
+LEAVE_ONE_OUT = PrepareParams(core=2, split={"kind": "leave_one_out"}, seed=1)
+SAMPLERS = (UniformSampler(), DnsSampler())
+SEARCH = SearchParams(search=AutoSample(samplers=SAMPLERS), training=Training(), seed=1)
 RETRAIN = RetrainParams(training=Training(), seed=1)
 EVALUATE = EvaluateParams(
     evaluation=Evaluation(ks=(1, 2)),
@@ -88,6 +91,24 @@ def dataset(root: Path) -> None:
         "sizes": sizes,
     }
     write_document(document, root / "preparation.json")
+
+
+def leave_one_out(root: Path) -> None:
+    """The same pairs, with one to validate and one to test for each user."""
+    dataset(root)
+    rows = {
+        "train": ([0, 1, 2], [1, 2, 0]),
+        "valid": ([0, 1, 2], [2, 0, 1]),
+        "test": ([0, 1, 2], [0, 1, 2]),
+    }
+    for part, (user, item) in rows.items():
+        users, items = pa.array(user, pa.int32()), pa.array(item, pa.int32())
+        ratings = [5.0, 3.0, 4.0]
+        write_table(pa.table({"user": users, "item": items, "rating": ratings}), root / f"{part}.parquet")
+    for side in ("user", "item"):
+        column(f"{side}s.parquet", "num_train", [1] * 3)(root)
+    sizes = dict.fromkeys(rows, 3)
+    document("preparation.json", "split", value={"kind": "leave_one_out", "sizes": sizes})(root)
 
 
 def policy(root: Path) -> None:

@@ -18,11 +18,13 @@ from . import artifacts as a
 MAKE: dict[str, tuple[Callable[[Path], None], Any]] = {
     "interactions": (a.interactions, a.INGEST),
     "dataset": (a.dataset, a.PREPARE),
+    "leave_one_out": (a.leave_one_out, a.LEAVE_ONE_OUT),
     "policy": (a.policy, a.SEARCH),
     "model": (a.model, a.RETRAIN),
     "evaluation": (a.evaluation, a.EVALUATE),
     "registration": (a.registration, a.REGISTER),
 }
+CONTRACT = {"leave_one_out": "dataset"}  # of what is not named like it
 NAN, INF = float("nan"), float("inf")
 VECTOR_1 = pa.list_(pa.float32(), 1)
 
@@ -34,7 +36,7 @@ def validate(artifact: str, root: Path, changes: Mapping[str, a.Break]) -> Valid
     make(output)
     for change in changes.values():
         change(output)
-    contract = import_module(f"components.data.contracts.{artifact}")
+    contract = import_module(f"components.data.contracts.{CONTRACT.get(artifact, artifact)}")
     found: Validation = contract.validate(output, params, root / "docs")
     return found
 
@@ -98,6 +100,32 @@ CASES: list[tuple[str, dict[str, a.Break]]] = [
         "split facts: valid rows before unseen ones went": a.document("preparation.json", "split", "sizes", "valid", value=5),
     }),
     ("dataset", {"preparation.json: cannot be read: KeyError: 'unseen.policy'": a.document("preparation.json", "unseen", value={})}),
+    ("dataset", {
+        "train.parquet: timestamp: expect_column_values_to_not_be_null(): 1 of 6 values": a.column("train.parquet", "timestamp", [0, 1, 2, None, 4, 5]),
+    }),
+    ("leave_one_out", {
+        "test.parquet: rating: expect_column_values_to_not_be_null(): 1 of 3 values": a.column("test.parquet", "rating", [None, 3, 4]),
+        "train.parquet: rating: expect_column_values_to_be_between": a.column("train.parquet", "rating", [INF, 3, 4]),
+    }),
+    ("leave_one_out", {
+        "split facts: most test rows of one user": a.column("test.parquet", "user", [0, 1, 1]),
+        "split facts: valid rows before unseen ones went: expect_column_values_to_be_between(min_value=2.0, max_value=2.0)": a.document("preparation.json", "split", "sizes", "test", value=2),
+    }),
+    ("leave_one_out", {"split facts: valid rows: ": a.rows("valid.parquet", [])}),
+    ("policy", {
+        "policy.json facts: alpha_* columns that are not the recipe's samplers'": a.without("trajectory.parquet", "alpha_dns"),
+        "policy.json facts: probability_* columns that are not the recipe's samplers'": a.without("trajectory.parquet", "probability_dns"),
+    }),
+    ("policy", {
+        "policy.json facts: alpha_*": lambda root: [a.without("trajectory.parquet", f"{prefix}_{kind}")(root) for prefix in ("alpha", "probability") for kind in ("uniform", "dns")],
+        "policy.json facts: decided sampler's alpha below the largest at best_epoch": lambda root: None,
+    }),
+    ("policy", {
+        "policy.json facts: decided sampler's alpha below the largest at best_epoch": a.document("policy.json", "decision", value={"sampler": "dns"}),
+        "policy.json facts: patch is the decided sampler": lambda root: None,
+    }),
+    ("policy", {"policy.json facts: decided sampler's alpha": a.document("policy.json", "decision", value={"sampler": "aobpr"})}),
+    ("policy", {"policy.json facts: best_epoch: expect_column_values_to_be_between(min_value=1.0, max_value=2.0): 1 of 1 values, such as 0.0": a.document("policy.json", "best_epoch", value=0)}),
     ("policy", {
         "trajectory.parquet alpha_* facts: largest distance of a row's sum from 1": a.column("trajectory.parquet", "alpha_dns", [0.5, -0.3]),
         "trajectory.parquet alpha_*: alpha_dns: expect_column_values_to_be_between": lambda root: None,
@@ -133,6 +161,8 @@ CASES: list[tuple[str, dict[str, a.Break]]] = [
         "per_user.parquet: ndcg@2: expect_column_values_to_not_be_null": a.column("per_user.parquet", "ndcg@2", [0, NAN]),
     }),
     ("evaluation", {"metrics.parquet: rows: expect_table_row_count": a.rows("metrics.parquet", [0, 1, 2, 3])}),
+    ("evaluation", {"metrics.parquet: rows: expect_table_row_count_to_be_between(min_value=8, max_value=8): found 9": a.rows("metrics.parquet", [*range(8), 0])}),
+    ("evaluation", {"metrics.parquet: k: expect_column_values_to_be_in_set(value_set=[1, 2]): 1 of 8 values, such as 3": a.column("metrics.parquet", "k", [1, 3] + [1, 2] * 3)}),
     ("evaluation", {
         "metrics.parquet facts: mean recall@1": a.column("metrics.parquet", "value", [0.4] + [0.5] * 7),
         "metrics.parquet facts: champion's mean ndcg@2": a.without("per_user.parquet", "champion_ndcg@2"),

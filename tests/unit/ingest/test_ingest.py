@@ -241,8 +241,8 @@ def test_nothing_usable_is_an_error_even_where_all_may_be_rejected(tmp_path: Pat
 
 def test_names_of_features_may_not_hide_other_columns(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", "user_id,item_id,x\na,b,c\n")
-    with pytest.raises(InvalidInputError, match=r"got \['part', 'user'\], need other names"):
-        ingest(tmp_path, path=path, columns={"features": {"user": "x", "part": "x"}})
+    with pytest.raises(InvalidInputError, match=r"got \['line', 'user'\], need other names"):
+        ingest(tmp_path, path=path, columns={"features": {"user": "x", "line": "x"}})
 
 
 def test_a_part_that_is_not_given_is_told(tmp_path: Path) -> None:
