@@ -1,6 +1,7 @@
 """The contract of the policy artifact."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,12 +50,12 @@ def validate(output: Path, params: SearchParams, docs: Path) -> Validation:
 
 def _decision(policy: Policy, trajectory: pa.Table, search: AutoSample) -> dict[str, Fact]:
     """Every candidate has its α and p, and the decision is the likeliest of the best epoch."""
-    samplers = {sampler.kind: sampler.model_dump(mode="json") for sampler in search.samplers}
+    samplers: dict[str, Any] = {sampler.kind: sampler.model_dump(mode="json") for sampler in search.samplers}
     facts: dict[str, Fact] = {}
     for prefix in _DISTRIBUTIONS:
         found = {name.removeprefix(prefix) for name in trajectory.column_names if name.startswith(prefix)}
         facts[f"{prefix}* columns that are not the recipe's samplers'"] = (len(found ^ samplers.keys()), 0, 0)
-    decided = policy.decision.get("sampler")
+    decided = str(policy.decision.get("sampler"))
     best = trajectory.filter(pc.equal(trajectory[EPOCH], policy.best_epoch)).to_pylist()
     alphas = {
         kind: row[_ALPHA + kind] for row in best for kind in samplers if row.get(_ALPHA + kind) is not None
