@@ -7,9 +7,23 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from components.core.columns import FILE, ITEM_ID, LINE, PART, PARTS, RATING, TIMESTAMP, USER_ID
+from components.core.columns import (
+    CONTENT,
+    FILE,
+    ITEM_ID,
+    LINE,
+    PART,
+    PARTS,
+    RATING,
+    REASON,
+    TIMESTAMP,
+    USER_ID,
+)
 from components.data.vocabulary import Vocabulary
 
+REJECTED: Final = pa.schema(
+    [(FILE, pa.string()), (LINE, pa.int64()), (REASON, pa.string()), (CONTENT, pa.string())]
+)
 _PAIR: Final = [USER_ID, ITEM_ID]
 
 

@@ -16,7 +16,7 @@ from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, in_set, not_null, row_count, unique
 from components.data.document import read_keys
 
-_METRICS = ("recall", "ndcg", "precision", "hit_ratio")
+METRICS = ("recall", "ndcg", "precision", "hit_ratio")  # a test holds them against those of `metrics`
 _NUM_RELEVANT = "num_relevant"
 _CHAMPION = "champion_"
 _TOLERANCE = 1e-9  # of a mean, summed in another order
@@ -41,11 +41,11 @@ def validate(output: Path, params: EvaluateParams, docs: Path) -> Validation:
     verdict = exam.document("verdict.json", _read_verdict)
     metrics = exam.table("metrics.parquet", _METRICS_SCHEMA).to_pandas()
     per_user = exam.table("per_user.parquet", _per_user_schema).to_pandas()
-    num_metrics = len(_METRICS) * len(params.evaluation.ks)
+    num_metrics = len(METRICS) * len(params.evaluation.ks)
     exam.expect("metrics.parquet", metrics, [
         row_count(num_metrics, num_metrics),
         unique(METRIC, K),
-        in_set(METRIC, _METRICS),
+        in_set(METRIC, METRICS),
         in_set(K, params.evaluation.ks),
         *(not_null(column) for column in (METRIC, K, VALUE)),
         between(VALUE, 0, 1),

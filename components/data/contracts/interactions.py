@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from components.core.columns import (
-    CONTENT,
     FILE,
     ITEM_ID,
     LINE,
@@ -33,11 +32,11 @@ from components.data.contracts.expectations import (
     unique,
 )
 from components.data.document import read_keys
+from components.data.interactions import REJECTED
 from components.data.normalize import END_OF_TIME
 from components.data.vocabulary import encode_sorted
 
 _PROFILE = ("rows", "users", "items", "duplicates_dropped")
-REJECTED = pa.schema([(FILE, pa.string()), (LINE, pa.int64()), (REASON, pa.string()), (CONTENT, pa.string())])
 
 
 def validate(output: Path, params: IngestParams, docs: Path) -> Validation:
