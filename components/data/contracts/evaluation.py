@@ -15,8 +15,8 @@ from components.data.contracts.dataset import raw_id_type
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, in_set, not_null, row_count, unique
 from components.data.document import read_keys
+from components.metrics.ranking import METRICS
 
-METRICS = ("recall", "ndcg", "precision", "hit_ratio")  # a test holds them against those of `metrics`
 _NUM_RELEVANT = "num_relevant"
 _CHAMPION = "champion_"
 _TOLERANCE = 1e-9  # of a mean, summed in another order

@@ -11,9 +11,7 @@ import pytest
 
 from components.core.errors import GateFailedError
 from components.core.stage import Validation
-from components.data.contracts import evaluation
 from components.data.parquet import fingerprint, read_table
-from components.metrics import ranking
 
 from . import artifacts as a
 
@@ -53,10 +51,6 @@ def test_a_good_artifact_passes_and_its_tables_are_described(artifact: str, tmp_
     assert found.summary["success"] is True
     assert found.summary["total"] == sum(found.summary["expectations"].values()) > 5
     assert not (tmp_path / "docs").exists()
-
-
-def test_the_contract_knows_every_metric() -> None:
-    assert evaluation.METRICS == ranking.METRICS
 
 
 # For each case what the message must say, with the change that makes it so; changes in one case are
