@@ -219,6 +219,20 @@ def test_an_artifact_of_another_kind(toy, source, output):
         execute(toy.COPY, toy.ToyParams(), {"counts": copies, "source": str(source)}, output)
 
 
+def test_a_delivery_that_changes_while_it_is_read(toy, source, tmp_path, output, monkeypatch):
+    honest = toy.run
+
+    def run(params, inputs, directory, context):
+        metrics = honest(params, inputs, directory, context)
+        next(source.rglob("*.txt")).write_text("more lines have come")
+        return metrics
+
+    monkeypatch.setattr(toy, "run", run)
+    with pytest.raises(IntegrityError, match="changed while it was read"):
+        execute(toy.COUNT, toy.ToyParams(), {"source": str(source)}, output)
+    assert visible(tmp_path / "out") == []
+
+
 def test_a_package_that_is_not_installed_is_named(toy, source, output, monkeypatch):
     def run(*_):
         import surely_not_installed  # type: ignore[import-not-found]  # noqa: F401
