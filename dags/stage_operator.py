@@ -1,8 +1,7 @@
 """One stage of a recipe as an Airflow task. Only URIs, hashes and metrics travel between tasks."""
 
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from components.catalog import STAGES
 from components.core.errors import RecloopError, is_retryable
 from components.core.recipe import Recipe
 from components.core.recipe.reading import read_recipe
-from components.core.runs import Invocation, StageRecord, plan, write_record
-from components.core.stage import StageResult, StageSpec
+from components.core.runs import Invocation, StageRecord, plan, read_record, record_place, write_record
+from components.core.stage import StageSpec
+from components.core.store import open_store
 from dags import OVERRIDES
-from dags.stage_process import StageProcess, reason_of
+from dags.runners.base import Runner, reason_of
 
 
 class StageFailedError(Exception):
@@ -29,10 +29,10 @@ class StageFailedError(Exception):
 
 
 class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are not checked here
-    """Runs one stage as a child process of the task.
+    """Runs one stage where the recipe says: in a process, a container or a pod.
 
-    What Airflow needs is all here; how a stage is run is `run_stage` and `on_kill` alone, so an operator
-    for containers inherits this one and overrides the two.
+    What Airflow needs is here; the three places differ in their `Runner` alone. What the stage did is
+    read from the record that its command leaves in the workspace: no runner has to carry it.
 
     Args:
         spec: the stage.
@@ -55,7 +55,7 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         self.spec = spec
         self.recipe = recipe
         self.artifacts = artifacts
-        self._process: StageProcess | None = None
+        self._runner: Runner | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the stage, remember what it did, and announce its artifact."""
@@ -65,51 +65,58 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         except RecloopError as error:
             raise AirflowFailException(str(error)) from None
         uris = {name: upstream["uri"] for name, upstream in self.artifacts.items()}
+        place = record_place(recipe, context["run_id"], STAGES.index(self.spec), self.spec.name)
         try:
-            result = self.run_stage(plan(recipe, self.spec, uris))
+            result = self.run_stage(recipe, plan(recipe, self.spec, uris, place), context)
         except StageFailedError as error:
-            self._remember(context, recipe, StageRecord.failed(self.spec.name, str(error), started))
+            self._remember(place, StageRecord.failed(self.spec.name, str(error), started))
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{self.spec.name}: {error}") from None
         except AirflowTaskTimeout:
             late = f"not done after {self.execution_timeout}"
-            self._remember(context, recipe, StageRecord.failed(self.spec.name, late, started))
+            self._remember(place, StageRecord.failed(self.spec.name, late, started))
             raise
-        self._remember(context, recipe, StageRecord.of(result, started))
         value = {
             "uri": result.uri,
             "sha256": result.sha256,
-            "metrics": dict(result.metrics),
-            "skipped": result.skipped,
+            "metrics": dict(result.metrics or {}),
+            "skipped": result.status == "skipped",
         }
         self._announce(context, value)
         return value
 
-    def run_stage(self, invocation: Invocation) -> StageResult:
-        """Run one stage to its end.
+    def run_stage(self, recipe: Recipe, invocation: Invocation, context: Context) -> StageRecord:
+        """Run one stage to its end; what it did.
 
         Raises:
             StageFailedError: with the reason that the stage gave.
         """
-        self._process = StageProcess(self.log.info)
+        place, stage = invocation.record, invocation.spec.name
         try:
-            code, answer, errors = self._process.run(invocation.command(sys.executable))
+            open_store(place).delete(place)  # an earlier try's
+            self._runner = choose_runner(recipe, self.log.info)
+            ended = self._runner.run(invocation, context)
+            record = read_record(place)
         except KeyboardInterrupt:  # a run in the foreground; Airflow would retry
             raise StageFailedError("interrupted", retryable=False) from None
-        if code != 0:
-            reason = reason_of(invocation.spec.name, code, errors)
-            raise StageFailedError(reason, retryable=is_retryable(code))
-        return StageResult(**json.loads(answer))
+        except RecloopError as error:
+            raise StageFailedError(str(error), retryable=error.retryable) from None
+        if ended.code != 0:
+            reason = f"{record.error} (exit code {ended.code})" if record else reason_of(stage, ended)
+            raise StageFailedError(reason, retryable=is_retryable(ended.code))
+        if record is None:
+            raise StageFailedError(f"ended well, but left no record at {place}", retryable=True)
+        return record
 
     def on_kill(self) -> None:
         """End the stage when Airflow ends the task."""
-        if self._process is not None:
-            self._process.stop()
+        if self._runner is not None:
+            self._runner.stop()
 
-    def _remember(self, context: Context, recipe: Recipe, record: StageRecord) -> None:
+    def _remember(self, place: str, record: StageRecord) -> None:
         try:
-            write_record(recipe, context["run_id"], STAGES.index(self.spec), record)
-        except RecloopError as error:  # the artifact is what counts; it needs no record
+            write_record(place, record)
+        except RecloopError as error:  # a failure to remember must not hide the failure
             self.log.warning("the run's record cannot be written: %s", error)
 
     def _announce(self, context: Context, value: dict[str, Any]) -> None:
@@ -119,6 +126,15 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
                     context["outlet_events"][outlet].add(Asset(outlet.name), extra=value)
             else:
                 context["outlet_events"][outlet].extra = value
+
+
+def choose_runner(recipe: Recipe, on_line: Callable[[str], None]) -> Runner:
+    """The runner that the recipe names. Only the one in use is imported."""
+    match recipe.orchestration.runner:
+        case "process":
+            from dags.runners.process import ProcessRunner
+
+            return ProcessRunner(on_line)
 
 
 def overrides_of(context: Context) -> list[str]:

@@ -12,7 +12,7 @@ from components.cli.output import Logs, number
 from components.core.errors import RecloopError
 from components.core.progress import error_console
 from components.core.recipe import Recipe
-from components.core.runs import StageRecord, check_workspace, new_run_id, plan, write_record
+from components.core.runs import StageRecord, check_workspace, new_run_id, plan, record_place, write_record
 from components.core.stage import StageResult, StageSpec, execute
 
 _SHOWN_METRICS = 4
@@ -61,14 +61,14 @@ def _run_stage(
         _tell(spec.name, "failed", "")
         raise
     record = StageRecord.of(result, started)
-    write_record(recipe, run_id, position, record)
+    write_record(record_place(recipe, run_id, position, spec.name), record)
     _tell(spec.name, record.status, _summary(recipe, result))
     return record
 
 
 def _remember(recipe: Recipe, run_id: str, position: int, record: StageRecord) -> None:
     try:
-        write_record(recipe, run_id, position, record)
+        write_record(record_place(recipe, run_id, position, record.stage), record)
     except RecloopError as error:  # a full disk, say: what failed first is what must be told
         error_console().print(f"The run could not be recorded: {error}", soft_wrap=True, markup=False)
 

@@ -1,9 +1,10 @@
 """The command of every stage, the same for a terminal, an operator and a container.
 
-    python -m components.<stage> --params JSON|URI --in-<name> URI … --out-<name> URI
+    python -m components.<stage> --params JSON|URI --in-<name> URI … --out-<name> URI [--record URI]
 
 `{key}` in the output's URI becomes the head of the cache key. The last line on standard output is one
-JSON object that says where the artifact is; everything else goes to standard error.
+JSON object that says where the artifact is; everything else goes to standard error. `--record` names a
+place for the same, and for the reason of a failure: what an orchestrator reads, wherever the command ran.
 """
 
 import argparse
@@ -12,10 +13,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
 from components.core.errors import InvalidInputError, RecloopError
+from components.core.runs import StageRecord, write_record
 from components.core.stage import StageSpec, execute
 from components.core.store import open_store
 from components.core.strategy import Config
@@ -33,24 +36,39 @@ def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
     )
     logging.getLogger("components").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _stop)
-    parser = _parser(spec)
-    options = vars(parser.parse_args(arguments))
+    options = vars(_parser(spec).parse_args(arguments))
+    place = options.pop("record")
+    started = datetime.now(UTC)
+
+    def failed(code: int, reason: str) -> int:
+        logger.error("%s", reason)
+        _remember(place, StageRecord.failed(spec.name, reason, started))
+        return code
+
     try:
         params = _parse_params(spec, options.pop("params"))
         output = options.pop("output")
         result = execute(spec, params, {name: uri for name, uri in options.items() if uri}, output)
     except RecloopError as error:
-        logger.error("%s: %s", type(error).__name__.removesuffix("Error"), error)
-        return error.exit_code
+        return failed(error.exit_code, f"{type(error).__name__.removesuffix('Error')}: {error}")
     except KeyboardInterrupt:
-        logger.error("interrupted; a next start goes on from the last checkpoint, where there is one")
-        return 128 + signal.SIGINT
+        return failed(
+            128 + signal.SIGINT, "interrupted; a next start goes on from the last checkpoint, if there is one"
+        )
     except Exception:
-        logger.error("this is a bug in the stage:\n%s", traceback.format_exc())
-        return 1
+        return failed(1, f"this is a bug in the stage:\n{traceback.format_exc()}")
     logger.info("%s %s", "already done:" if result.skipped else "wrote", result.uri)
+    _remember(place, StageRecord.of(result, started))
     print(result.to_json())
     return 0
+
+
+def _remember(place: str | None, record: StageRecord) -> None:
+    if place:
+        try:
+            write_record(place, record)
+        except RecloopError as error:  # the artifact is what counts; it needs no record
+            logger.warning("the record cannot be written: %s", error)
 
 
 def _stop(signum: int, _: object) -> None:
@@ -76,6 +94,7 @@ def _parser(spec: StageSpec) -> argparse.ArgumentParser:
         metavar="URI",
         help="where the artifact goes; {key} becomes the cache key",
     )
+    parser.add_argument("--record", metavar="URI", help="where to leave what the stage did, as JSON")
     return parser
 
 

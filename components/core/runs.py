@@ -22,27 +22,30 @@ class Invocation:
     params: Config
     inputs: Mapping[str, str]
     output: str
+    record: str = ""  # URI of the StageRecord that the command leaves
 
     def command(self, python: str = "python") -> list[str]:
         """The command line; the same for a terminal, an operator and a container."""
         arguments = [python, "-m", f"components.{self.spec.name}", "--params", self.params.model_dump_json()]
         for name, uri in self.inputs.items():
             arguments += [f"--in-{name}", uri]
-        return [*arguments, f"--out-{self.spec.output}", self.output]
+        arguments += [f"--out-{self.spec.output}", self.output]
+        return [*arguments, "--record", self.record] if self.record else arguments
 
 
-def plan(recipe: Recipe, spec: StageSpec, artifacts: Mapping[str, str]) -> Invocation:
+def plan(recipe: Recipe, spec: StageSpec, artifacts: Mapping[str, str], record: str = "") -> Invocation:
     """What to invoke for one stage of a recipe.
 
     Args:
         artifacts: artifact name → URI, for the stages that ran before.
+        record: where the command is to leave its record (see `record_place`).
     """
     if spec.name == "ingest":
         inputs = source_locations(recipe)
     else:
         inputs = {entry.name: artifacts[entry.name] for entry in spec.inputs if entry.required}
     output = join(recipe.workspace_uri, recipe.name, spec.output, "{key}")
-    return Invocation(spec, recipe.stage_params()[spec.name], inputs, output)
+    return Invocation(spec, recipe.stage_params()[spec.name], inputs, output, record)
 
 
 def check_workspace(recipe: Recipe) -> None:
@@ -120,24 +123,38 @@ class RunRecord:
         return "done" if self.stages and self.stages[-1].stage == "register" else "unfinished"
 
 
-def write_record(recipe: Recipe, run_id: str, position: int, record: StageRecord) -> None:
-    """Remember one stage of a run; `position` counts the stages from 0."""
-    place = join(_runs(recipe), slug(run_id), f"{position}-{record.stage}.json")
-    text = json.dumps(record.__dict__, sort_keys=True)
-    open_store(place).write_bytes(place, text.encode())
+def record_place(recipe: Recipe, run_id: str, position: int, stage: str) -> str:
+    """Where the record of one stage of a run lies; `position` counts the stages from 0."""
+    return join(_runs(recipe), slug(run_id), f"{position}-{stage}.json")
+
+
+def write_record(place: str, record: StageRecord) -> None:
+    """Remember what a stage did."""
+    open_store(place).write_bytes(place, json.dumps(record.__dict__, sort_keys=True).encode())
+
+
+def read_record(place: str) -> StageRecord | None:
+    """What a stage left at `place`; None where there is nothing.
+
+    Raises:
+        IntegrityError: something else lies there.
+    """
+    try:
+        return StageRecord(**json.loads(open_store(place).read_bytes(place)))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise IntegrityError(f"{place}: not the record of a stage; delete it") from error
 
 
 def read_runs(recipe: Recipe) -> list[RunRecord]:
     """Every run of a recipe, the newest first."""
     root = _runs(recipe)
-    store = open_store(root)
     runs: dict[str, list[StageRecord]] = {}
-    for uri in store.list_files(root):
-        try:
-            record = StageRecord(**json.loads(store.read_bytes(uri)))
-        except (ValueError, TypeError) as error:
-            raise IntegrityError(f"{uri}: not the record of a stage; delete it") from error
-        runs.setdefault(uri.split("/")[-2], []).append(record)
+    for place in open_store(root).list_files(root):
+        record = read_record(place)
+        if record is not None:
+            runs.setdefault(place.split("/")[-2], []).append(record)
     records = [RunRecord(run_id, entries) for run_id, entries in runs.items()]
     return sorted(records, key=lambda run: (run.stages[0].started, run.run_id), reverse=True)
 

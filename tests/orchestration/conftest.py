@@ -31,9 +31,13 @@ time.sleep(plan.get("sleep", 0))
 if plan.get("code") and len(tries.read_text()) <= plan.get("times", 99):
     print(f"10:00:01 {{stage}}: {{plan.get('message', 'no luck')}}", file=sys.stderr)
     sys.exit(plan["code"])
-result = dict(stage=stage, uri=f"/store/{{stage}}", sha256="ab" * 32, skipped=False, seconds=1.5)
-print("a library talks here")
-print(json.dumps(result | {{"metrics": {{"promoted": 1.0}}}} | plan.get("result", {{}})))
+record = dict(stage=stage, status="done", started="2026-01-01T00:00:00+00:00", seconds=1.5, error="")
+record |= dict(uri=f"/store/{{stage}}", sha256="ab" * 32, metrics={{"promoted": 1.0}})
+record |= plan.get("result", {{}})
+place = pathlib.Path(sys.argv[sys.argv.index("--record") + 1])
+if plan.get("record", True):
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(record))
 """
 
 
@@ -78,7 +82,9 @@ def fake_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStages:
     program.write_text(_FAKE_STAGE.format(python=sys.executable))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("FAKE_TRIES", str(folder))
-    monkeypatch.setattr("dags.stage_operator.sys", SimpleNamespace(executable=str(program)))
+    monkeypatch.setattr(
+        "dags.runners.process.sys", SimpleNamespace(executable=str(program), platform=sys.platform)
+    )
     return FakeStages(folder, monkeypatch)
 
 

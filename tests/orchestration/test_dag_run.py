@@ -68,7 +68,7 @@ def test_a_run_passes_uris_and_announces_artifacts(
     assert [stage.uri for stage in kept.stages] == [f"/store/{spec.name}" for spec in STAGES]
 
 
-@pytest.mark.parametrize("result", [{"metrics": {"promoted": 0.0}}, {"skipped": True}])
+@pytest.mark.parametrize("result", [{"metrics": {"promoted": 0.0}}, {"status": "skipped"}])
 def test_the_champion_is_announced_only_when_it_is_new(
     write_recipe: WriteRecipe,
     fake_stages: FakeStages,
@@ -133,13 +133,26 @@ def test_a_mistake_in_the_form_fails_the_first_task(
     ("code", "retryable"),
     [(1, True), (2, False), (3, False), (4, False), (5, False), (6, True), (137, True), (143, True)],
 )
-def test_exit_codes(write_recipe: WriteRecipe, fake_stages: FakeStages, code: int, retryable: bool) -> None:
+def test_exit_codes(
+    write_recipe: WriteRecipe, fake_stages: FakeStages, tmp_path: Path, code: int, retryable: bool
+) -> None:
+    recipe = read_recipe(write_recipe())
     fake_stages.plan(ingest={"code": code, "message": "why"})
     spec = STAGES[0]
     operator = StageOperator(task_id="ingest", spec=spec, recipe="", artifacts={})
     with pytest.raises(StageFailedError, match=rf"exit code {code}\)") as failure:
-        operator.run_stage(plan(read_recipe(write_recipe()), spec, {}))
+        operator.run_stage(recipe, plan(recipe, spec, {}, record=str(tmp_path / "record.json")), {})
     assert failure.value.retryable is retryable
+
+
+def test_a_stage_without_a_record_has_failed(
+    write_recipe: WriteRecipe, fake_stages: FakeStages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_recipe(NO_DELAY)
+    fake_stages.plan(ingest={"record": False})
+    dag_run = run(file, monkeypatch)
+    assert states(dag_run)["ingest"] == ("failed", 3)
+    assert record(file).stages[0].error.startswith("ended well, but left no record at /")
 
 
 def test_a_delivery_sets_declared_parameters() -> None:

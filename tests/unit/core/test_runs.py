@@ -15,6 +15,7 @@ from components.core.runs import (
     new_run_id,
     plan,
     read_runs,
+    record_place,
     slug,
     write_record,
 )
@@ -80,13 +81,13 @@ def test_runs_come_back_as_they_were_the_newest_first(recipe):
     }
     for run_id, records in told.items():
         for position, entry in enumerate(records):
-            write_record(recipe, run_id, position, entry)
+            write_record(record_place(recipe, run_id, position, entry.stage), entry)
     runs = read_runs(recipe)
     assert [(run.run_id, run.status) for run in runs] == [
         ("new", "failed"), ("cut", "unfinished"), ("old", "done")
     ]  # fmt: skip
     assert {run.run_id: list(run.stages) for run in runs} == told
-    write_record(recipe, "new", 1, record("prepare", minute=7))  # a retry
+    write_record(record_place(recipe, "new", 1, "prepare"), record("prepare", minute=7))  # a retry
     assert read_runs(recipe)[0].status == "unfinished"
 
 
@@ -103,7 +104,7 @@ def test_records_of_results():
 
 @pytest.mark.parametrize("text", ["", "[]", '{"stage": "x"}', json.dumps({**record("x").__dict__, "y": 1})])
 def test_a_record_that_is_none(recipe, tmp_path, text):
-    write_record(recipe, "run", 0, record("ingest"))
+    write_record(record_place(recipe, "run", 0, "ingest"), record("ingest"))
     (tmp_path / "toy" / "runs" / "run" / "0-ingest.json").write_text(text)
     with pytest.raises(IntegrityError, match=r"0-ingest\.json: not the record of a stage; delete it"):
         read_runs(recipe)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dags.stage_process import StageProcess, reason_of
+from dags.runners.base import Ended, reason_of
+from dags.runners.process import StageProcess
 
 _SPAWNS_AND_SLEEPS = """\
 import os, pathlib, subprocess, sys, time
@@ -36,20 +37,20 @@ def wait_until_gone(pids: list[int], seconds: float = 10) -> None:
         time.sleep(0.05)
 
 
-def test_lines_come_as_they_are_written_and_the_answer_is_the_last() -> None:
+def test_lines_come_as_they_are_written() -> None:
     lines: list[str] = []
     program = "import sys; print('a'); print('ü', file=sys.stderr); print('b'); sys.exit(5)"
-    code, answer, errors = StageProcess(lines.append).run([sys.executable, "-X", "utf8", "-c", program])
-    assert (code, answer, errors) == (5, "b", "ü")
+    ended = StageProcess(lines.append).run([sys.executable, "-X", "utf8", "-c", program])
+    assert ended == Ended(5, "ü")
     assert lines == ["ü"]
 
 
 def test_a_flood_on_both_streams_does_not_block() -> None:
     program = "import sys\nfor _ in range(20000): print('x' * 99); print('y' * 99, file=sys.stderr)"
     lines: list[str] = []
-    code, answer, errors = StageProcess(lines.append).run([sys.executable, "-c", program])
-    assert (code, answer, len(lines)) == (0, "x" * 99, 20000)
-    assert len(errors) < 10_000  # only the end is kept
+    ended = StageProcess(lines.append).run([sys.executable, "-c", program])
+    assert (ended.code, len(lines)) == (0, 20000)
+    assert len(ended.said) < 10_000  # only the end is kept
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -57,8 +58,8 @@ def test_stop_ends_the_stage_and_what_it_started(tmp_path: Path) -> None:
     place = tmp_path / "pids"
     process = StageProcess(lambda line: threading.Thread(target=process.stop).start())
     started = time.monotonic()
-    code, _, _ = process.run([sys.executable, "-c", _SPAWNS_AND_SLEEPS, str(place)])
-    assert code == -signal.SIGTERM
+    ended = process.run([sys.executable, "-c", _SPAWNS_AND_SLEEPS, str(place)])
+    assert ended.code == -signal.SIGTERM
     assert time.monotonic() - started < 20
     wait_until_gone([int(pid) for pid in place.read_text().split()])
 
@@ -81,7 +82,7 @@ def test_a_killed_worker_leaves_no_stage_behind(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import sys; from dags.stage_process import StageProcess; StageProcess(print).run(sys.argv[1:])",
+            "import sys; from dags.runners.process import StageProcess as P; P(print).run(sys.argv[1:])",
             *(sys.executable, "-c", _SPAWNS_AND_SLEEPS, str(place)),
         ]
     )
@@ -111,4 +112,4 @@ def test_a_killed_worker_leaves_no_stage_behind(tmp_path: Path) -> None:
     ],
 )
 def test_the_reason_is_the_last_message(code: int, errors: str, reason: str) -> None:
-    assert reason_of("prepare", code, errors) == reason
+    assert reason_of("prepare", Ended(code, errors)) == reason

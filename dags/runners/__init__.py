@@ -1,0 +1,1 @@
+"""Where a stage's command runs: in a process, in a container, in a pod. One file each."""
