@@ -24,6 +24,7 @@ from components.core.store import open_store
 from components.core.strategy import Config
 
 logger = logging.getLogger(__name__)
+_GOES_ON = "a next start goes on from the last checkpoint, if there is one"
 
 
 def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
@@ -52,9 +53,9 @@ def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
     except RecloopError as error:
         return failed(error.exit_code, f"{type(error).__name__.removesuffix('Error')}: {error}")
     except KeyboardInterrupt:
-        return failed(
-            128 + signal.SIGINT, "interrupted; a next start goes on from the last checkpoint, if there is one"
-        )
+        return failed(128 + signal.SIGINT, f"interrupted; {_GOES_ON}")
+    except SystemExit as stop:
+        return failed(int(stop.code or 0), f"told to stop; {_GOES_ON}")
     except Exception:
         return failed(1, f"this is a bug in the stage:\n{traceback.format_exc()}")
     logger.info("%s %s", "already done:" if result.skipped else "wrote", result.uri)

@@ -72,13 +72,14 @@ class RankingData:
         """(I,) train interactions of each item."""
         return torch.bincount(self.item, minlength=self.num_items)
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[PairBatch]:
+    def batches(self, batch_size: int, generator: torch.Generator, first: int = 0) -> Iterator[PairBatch]:
         """Every train pair once, in random order; the last batch may be smaller.
 
-        `generator` is a CPU generator, so that the order does not depend on the device.
+        `generator` is a CPU generator, so that the order does not depend on the device. A resumed epoch
+        begins with its batch number `first`.
         """
         order = torch.randperm(len(self), generator=generator).to(self.user.device)
-        for start in range(0, len(self), batch_size):
+        for start in range(first * batch_size, len(self), batch_size):
             index = order[start : start + batch_size]
             yield PairBatch(self.user[index], self.item[index])
 

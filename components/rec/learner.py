@@ -36,7 +36,7 @@ class Learner(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """All that a resumed learner needs besides the model's weights."""
+        """All that a learner resumed within an epoch needs besides the model's weights."""
 
     @abstractmethod
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -83,9 +83,13 @@ class RankingLearner(Learner):
             **prefixed("optimizer", optimizer_tensors(self._optimizer)),
             "negatives": self._negatives.get_state(),
             "dropout": self._dropout.get_state(),
+            "loss_sum": self._loss_sum,
+            "num_steps": torch.tensor(self._num_steps),
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         load_optimizer_tensors(self._optimizer, without_prefix("optimizer", state))
         self._negatives.set_state(state["negatives"].cpu())
         self._dropout.set_state(state["dropout"].cpu())
+        self._loss_sum.copy_(state["loss_sum"])
+        self._num_steps = int(state["num_steps"])

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -16,6 +17,7 @@ from components.core.checkpoint import Checkpoint
 from components.core.columns import EPOCH, TRAIN_LOSS
 from components.core.errors import GateFailedError
 from components.core.hashing import derive_seed
+from components.core.interruption import held_back
 from components.core.progress import progress
 from components.metrics.ranking import cut_off, per_user
 from components.rec.data import RankingData
@@ -26,6 +28,7 @@ from components.rec.weights import load_tensors, prefixed, save_tensors, without
 
 logger = logging.getLogger(__name__)
 _CHECKPOINT_EVERY_S = 20.0
+_CHECKPOINT_SHARE = 0.1  # of the time at most goes into saving, however large the state
 _STATE_FILE, _LOOP_FILE = "state.safetensors", "loop.json"
 
 
@@ -85,37 +88,103 @@ def fit(
 ) -> Fit:
     """Train until the validation metric has not improved for `patience` validations.
 
-    After a kill the same call goes on from its last checkpoint and ends with the same result.
+    After a kill the same call goes on from its last checkpoint, which may lie within an epoch, and ends
+    with the same result. A signal to stop is followed by a checkpoint.
 
     Raises:
         GateFailedError: the training loss is not finite.
     """
     order = torch.Generator().manual_seed(derive_seed(seed, "order"))
-    result = Fit()
-    _resume(checkpoint, learner, order, result)
-    if not result.history and schedule.from_start and data.valid.values.numel():
-        _judge(learner.model, data, schedule, result, {EPOCH: 0})
-    saved = time.monotonic()
-    while result.epochs < schedule.epochs and not _exhausted(result, schedule):
-        start = time.monotonic()
-        epoch = result.epochs + 1
-        with progress(f"{name}: epoch {epoch}/{schedule.epochs}", len(data), "positives") as shown:
-            for batch in data.batches(schedule.batch_size, order):
-                learner.step(batch)
-                shown.advance(len(batch))
-        record: dict[str, float] = {EPOCH: epoch, **learner.end_epoch()}
-        if not math.isfinite(record[TRAIN_LOSS]):
-            raise GateFailedError(
-                f"training sanity: the training loss of epoch {epoch} is {record[TRAIN_LOSS]}, need a finite "
-                "number; lower training.learning_rate"
-            )
-        _judge(learner.model, data, schedule, result, record)
-        result.seconds += time.monotonic() - start
-        logger.info("epoch %d: %s", epoch, _line(record, schedule.metric))
-        if time.monotonic() - saved > _CHECKPOINT_EVERY_S:
-            checkpoint.save(lambda directory: _write(directory, learner, order, result))
-            saved = time.monotonic()
+    run = _Run(learner, data, schedule, order)
+    _resume(checkpoint, run)
+    result = run.result
+    with held_back() as asked_to_stop:
+        saves = _Saves(checkpoint, run, asked_to_stop)
+        if not result.history and schedule.from_start and data.valid.values.numel():
+            _judge(learner.model, data, schedule, result, {EPOCH: 0})
+        while result.epochs < schedule.epochs and not _exhausted(result, schedule):
+            start = time.monotonic()
+            epoch = result.epochs + 1
+            if not run.train_epoch(f"{name}: epoch {epoch}/{schedule.epochs}", saves):
+                break
+            record: dict[str, float] = {EPOCH: epoch, **learner.end_epoch()}
+            if not math.isfinite(record[TRAIN_LOSS]):
+                raise GateFailedError(
+                    f"training sanity: the training loss of epoch {epoch} is {record[TRAIN_LOSS]}, need a "
+                    "finite number; lower training.learning_rate"
+                )
+            _judge(learner.model, data, schedule, result, record)
+            run.start_epoch()
+            result.seconds += time.monotonic() - start
+            logger.info("epoch %d: %s", epoch, _line(record, schedule.metric))
+            if saves.save_if_due():
+                break
     return result
+
+
+@final
+@dataclass
+class _Run:
+    """Everything that a checkpoint holds.
+
+    Attributes:
+        order: draws each epoch's order of the train pairs.
+        epoch_start: its state before this epoch's draw.
+        batches_done: of this epoch.
+    """
+
+    learner: Learner
+    data: RankingData
+    schedule: Schedule
+    order: torch.Generator
+    result: Fit = field(default_factory=Fit)
+    batches_done: int = 0
+    epoch_start: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        self.batches_done = 0
+        self.epoch_start = self.order.get_state()
+
+    def train_epoch(self, title: str, saves: "_Saves") -> bool:
+        """What is left of the epoch; False when a signal ended it."""
+        size = self.schedule.batch_size
+        with progress(title, len(self.data), "positives") as shown:
+            shown.advance(self.batches_done * size)
+            for batch in self.data.batches(size, self.order, first=self.batches_done):
+                self.learner.step(batch)
+                self.batches_done += 1
+                shown.advance(len(batch))
+                if saves.save_if_due():
+                    return False
+        return True
+
+
+@final
+class _Saves:
+    """Decides when to save."""
+
+    def __init__(self, checkpoint: Checkpoint, run: _Run, asked_to_stop: Callable[[], bool]) -> None:
+        self._checkpoint, self._run, self._asked_to_stop = checkpoint, run, asked_to_stop
+        self._next = time.monotonic() + _CHECKPOINT_EVERY_S
+
+    def save_if_due(self) -> bool:
+        """Save if it is time or someone asked us to stop; whether to stop."""
+        stop = self._asked_to_stop()
+        start = time.monotonic()
+        if stop or start >= self._next:
+            self._checkpoint.save(lambda directory: _write(directory, self._run))
+            now = time.monotonic()
+            self._next = now + max(_CHECKPOINT_EVERY_S, (now - start) / _CHECKPOINT_SHARE)
+        if stop:
+            logger.info(
+                "told to stop: saved after %d steps of epoch %d",
+                self._run.batches_done,
+                self._run.result.epochs + 1,
+            )
+        return stop
 
 
 @torch.no_grad()
@@ -153,12 +222,13 @@ def _exhausted(result: Fit, schedule: Schedule) -> bool:
     return len(since_best) >= schedule.patience
 
 
-def _write(directory: Path, learner: Learner, order: torch.Generator, result: Fit) -> None:
+def _write(directory: Path, run: _Run) -> None:
+    result = run.result
     tensors = {
-        **prefixed("model", learner.model.state_dict()),
-        **prefixed("learner", learner.state()),
+        **prefixed("model", run.learner.model.state_dict()),
+        **prefixed("learner", run.learner.state()),
         **prefixed("best", result.weights),
-        "order": order.get_state(),
+        "order": run.epoch_start,
     }
     save_tensors(tensors, directory / _STATE_FILE)
     document = {
@@ -166,26 +236,30 @@ def _write(directory: Path, learner: Learner, order: torch.Generator, result: Fi
         "best_epoch": result.best_epoch,
         "best_value": result.best_value if math.isfinite(result.best_value) else None,
         "seconds": result.seconds,
+        "batches_done": run.batches_done,
     }
     (directory / _LOOP_FILE).write_text(json.dumps(document))
 
 
-def _resume(checkpoint: Checkpoint, learner: Learner, order: torch.Generator, result: Fit) -> None:
+def _resume(checkpoint: Checkpoint, run: _Run) -> None:
     directory = checkpoint.load()
     if directory is None:
         return
+    learner, result = run.learner, run.result
     device = next(learner.model.parameters()).device
     tensors = load_tensors(directory / _STATE_FILE, device)
     learner.model.load_state_dict(without_prefix("model", tensors))
     learner.load_state(without_prefix("learner", tensors))
-    order.set_state(tensors["order"].cpu())
+    run.epoch_start = tensors["order"].cpu()
+    run.order.set_state(run.epoch_start)
     document = json.loads((directory / _LOOP_FILE).read_text())
+    run.batches_done = document["batches_done"]
     result.history = document["history"]
     result.best_epoch = document["best_epoch"]
     result.best_value = -math.inf if document["best_value"] is None else document["best_value"]
     result.weights = without_prefix("best", tensors)
     result.seconds = document["seconds"]
-    logger.info("resumed after epoch %d", result.epochs)
+    logger.info("resumed after epoch %d and %d steps", result.epochs, run.batches_done)
 
 
 def _column_order(name: str) -> tuple[bool, bool, str]:

@@ -146,6 +146,9 @@ class AutoSampleLearner(Learner):
         return {
             "logit": self.logit_T.detach(),
             "step": self._step,
+            "num_steps": torch.tensor(self._num_steps),
+            "sums": self._sums,
+            "loss_sum": self._loss_sum,
             **prefixed("optimizer", optimizer_tensors(self._optimizer)),
             **prefixed("alpha_optimizer", optimizer_tensors(self._alpha_optimizer)),
             **prefixed("generator", {name: g.get_state() for name, g in self._generators.items()}),
@@ -155,6 +158,9 @@ class AutoSampleLearner(Learner):
         with torch.no_grad():
             self.logit_T.copy_(state["logit"])
         self._step = state["step"].cpu()
+        self._num_steps = int(state["num_steps"])
+        self._sums.copy_(state["sums"])
+        self._loss_sum.copy_(state["loss_sum"])
         load_optimizer_tensors(self._optimizer, without_prefix("optimizer", state))
         load_optimizer_tensors(self._alpha_optimizer, without_prefix("alpha_optimizer", state))
         for name, tensor in without_prefix("generator", state).items():

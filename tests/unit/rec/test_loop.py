@@ -1,5 +1,6 @@
 """The training loop: early stopping, resume after a kill, sanity."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,43 @@ def test_a_killed_run_ends_as_if_it_had_not_been(kind: str, clustered: RankingDa
     assert resumed.history == whole.history
     assert resumed.best_epoch == whole.best_epoch
     assert resumed.weights.keys() == whole.weights.keys()
+    assert all(torch.equal(resumed.weights[name], whole.weights[name]) for name in whole.weights)
+
+
+@pytest.mark.parametrize("kind", ["mf", "autosample"])
+@pytest.mark.parametrize("where", [3, 0, -1], ids=["within an epoch", "at its end", "while validating"])
+def test_a_run_that_is_told_to_stop_goes_on_where_it_was(
+    kind: str, where: int, clustered: RankingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(make_learner(kind, clustered), clustered, tmp_path / "whole")
+
+    stopped, steps = make_learner(kind, clustered), []
+    step, when = stopped.step, 5 * clustered.num_batches(32)
+
+    def counted(batch: object) -> None:
+        step(batch)
+        steps.append(1)
+        if where >= 0 and len(steps) == when + where:
+            signal.raise_signal(signal.SIGINT)
+
+    def validated(*arguments: object) -> dict[str, float]:
+        if where < 0 and len(steps) == when:
+            signal.raise_signal(signal.SIGINT)
+        return validate(*arguments)
+
+    stopped.step = counted
+    monkeypatch.setattr(loop, "validate", validated)
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, clustered, tmp_path / "stopped")
+    monkeypatch.undo()
+    assert len(steps) == when + max(where, 0)
+
+    going_on, more = make_learner(kind, clustered), []
+    step_on = going_on.step
+    going_on.step = lambda batch: (more.append(1), step_on(batch))
+    resumed = run(going_on, clustered, tmp_path / "stopped")
+    assert len(steps) + len(more) == 8 * clustered.num_batches(32)  # no step twice
+    assert resumed.history == whole.history
     assert all(torch.equal(resumed.weights[name], whole.weights[name]) for name in whole.weights)
 
 
