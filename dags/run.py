@@ -13,6 +13,7 @@ from rich.table import Table
 from components.core.errors import InvalidInputError, RecloopError
 from components.core.recipe import Recipe
 from components.core.recipe.reading import read_recipe
+from components.core.recipe_files import find
 from components.core.runs import RunRecord, StageRecord, check_workspace, read_runs, slug
 from components.core.store import join
 from components.core.strategy import load_object
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("RECLOOP_HOME", str(HOME))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        file = find_recipe(options.recipe)
+        file = find(options.recipe)
         recipe = read_recipe(file, options.overrides)
         check_workspace(recipe)
         state, run_id = run_dag(file, options.overrides, options.airflow_home.absolute())
@@ -41,20 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:  # between two tasks; within one Airflow makes it the task's failure
         return 128 + signal.SIGINT
-
-
-def find_recipe(named: str) -> Path:
-    """The file of a recipe that is given by its path or, for those in the project, by its name.
-
-    Raises:
-        InvalidInputError: there is none.
-    """
-    recipes = HOME / "pipelines" / "recipes"
-    for place in (Path(named), recipes / f"{named}.yaml"):
-        if place.is_file():
-            return place.absolute()
-    known = ", ".join(sorted(file.stem for file in recipes.glob("*.yaml")))
-    raise InvalidInputError(f"recipe {named!r}: no such file, and not one of {known}")
 
 
 def run_dag(file: Path, overrides: Sequence[str], airflow_home: Path) -> tuple[str, str]:

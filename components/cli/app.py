@@ -2,12 +2,15 @@
 
 import os
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from components.cli.errors import DEBUG, EXIT_CODES, Commands
-from components.cli.recipes import complete, read
+from components.core.recipe_files import complete, find
+
+if TYPE_CHECKING:
+    from components.core.recipe import Recipe
 
 app = typer.Typer(
     cls=Commands,
@@ -60,6 +63,17 @@ TrackingUri = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def read(named: str, overrides: list[str]) -> "Recipe":
+    """The recipe at a path, or the included one of that name.
+
+    Raises:
+        InvalidInputError: there is none, or it has mistakes.
+    """
+    from components.core.recipe.reading import read_recipe
+
+    return read_recipe(find(named), overrides)
 
 
 def _version(wanted: bool) -> None:

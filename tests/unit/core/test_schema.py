@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from components.cli.recipes import included
 from components.core.recipe import Recipe
 from components.core.recipe.reading import read_recipe
 from components.core.recipe.schema import recipe_schema
 from components.core.recipe.yaml import parse_yaml
+from components.core.recipe_files import included
 
 SCHEMA = recipe_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

@@ -3,32 +3,21 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from components.core.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from components.core.recipe import Recipe
 
 _FOLDER = Path("pipelines") / "recipes"
 
 
-def read(named: str, overrides: list[str]) -> "Recipe":
-    """The recipe at a path, or the included one of that name.
+def find(named: str) -> Path:
+    """The file at a path, or that of the included recipe of that name.
 
     Raises:
-        InvalidInputError: there is none, or it has mistakes.
+        InvalidInputError: there is none.
     """
-    from components.core.recipe.reading import read_recipe
-
-    return read_recipe(find(named), overrides)
-
-
-def find(named: str) -> Path:
-    """The file that `named` means."""
     path = Path(named).expanduser()
     if path.is_file():
-        return path
+        return path.absolute()
     known = included()
     if named in known:
         return known[named]
