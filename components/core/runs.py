@@ -89,7 +89,7 @@ class StageRecord:
         return cls(
             stage=result.stage,
             status="skipped" if result.skipped else "done",
-            started=started.isoformat(timespec="seconds"),
+            started=started.isoformat(timespec="milliseconds"),
             seconds=result.seconds,
             uri=result.uri,
             sha256=result.sha256,
@@ -102,7 +102,7 @@ class StageRecord:
         return cls(
             stage=stage,
             status="failed",
-            started=started.isoformat(timespec="seconds"),
+            started=started.isoformat(timespec="milliseconds"),
             seconds=round(seconds, 3),
             error=error,
         )
@@ -125,7 +125,12 @@ class RunRecord:
 
 def record_place(recipe: Recipe, run_id: str, position: int, stage: str) -> str:
     """Where the record of one stage of a run lies; `position` counts the stages from 0."""
-    return join(_runs(recipe), slug(run_id), f"{position}-{stage}.json")
+    return record_in(runs_place(recipe), run_id, position, stage)
+
+
+def record_in(runs: str, run_id: str, position: int, stage: str) -> str:
+    """`record_place` for those who know no recipe, only the place of its runs."""
+    return join(runs, slug(run_id), f"{position}-{stage}.json")
 
 
 def write_record(place: str, record: StageRecord) -> None:
@@ -149,7 +154,7 @@ def read_record(place: str) -> StageRecord | None:
 
 def read_runs(recipe: Recipe) -> list[RunRecord]:
     """Every run of a recipe, the newest first."""
-    root = _runs(recipe)
+    root = runs_place(recipe)
     runs: dict[str, list[StageRecord]] = {}
     for place in open_store(root).list_files(root):
         record = read_record(place)
@@ -159,5 +164,6 @@ def read_runs(recipe: Recipe) -> list[RunRecord]:
     return sorted(records, key=lambda run: (run.stages[0].started, run.run_id), reverse=True)
 
 
-def _runs(recipe: Recipe) -> str:
+def runs_place(recipe: Recipe) -> str:
+    """URI under which the records of a recipe's runs lie."""
     return join(recipe.workspace_uri, recipe.name, "runs")

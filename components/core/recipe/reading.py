@@ -28,6 +28,15 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         InvalidInputError: with one line for each mistake: the key's path, the value, what is allowed.
     """
+    return build_recipe(read_document(path), overrides, place=str(path))
+
+
+def read_document(path: Path | str) -> dict[str, Any]:
+    """A recipe's document as it stands in its file.
+
+    Raises:
+        InvalidInputError: there is no file, or it holds no mapping in YAML.
+    """
     path = Path(path)
     try:
         with path.open(encoding="utf-8") as file:
@@ -42,13 +51,12 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         raise InvalidInputError(f"recipe {path}: is empty")
     if not isinstance(document, dict):
         raise InvalidInputError(f"recipe {path}: got a {type(document).__name__}, need a mapping of sections")
-    return build_recipe(document, overrides, place=str(path))
+    return document
 
 
 def build_recipe(document: Mapping[str, Any], overrides: Sequence[str] = (), *, place: str) -> Recipe:
     """`read_recipe` for a document that is already parsed; `place` names it in errors."""
-    for text in overrides:
-        document = _with_override(document, text)
+    document = with_overrides(document, overrides)
     values = _parameter_values(document.get("parameters"))
     problems: dict[str, str] = {}  # by path: one line each
     body = {
@@ -64,6 +72,17 @@ def build_recipe(document: Mapping[str, Any], overrides: Sequence[str] = (), *, 
         lines = "\n".join(f"  {text}" for text in problems.values())
         raise InvalidInputError(f"recipe {place}: {count}\n{lines}")
     return recipe
+
+
+def with_overrides(document: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The document of a recipe with overrides put in, and nothing else of it checked.
+
+    Raises:
+        InvalidInputError: an override names nothing that a recipe has.
+    """
+    for text in overrides:
+        document = _with_override(document, text)
+    return dict(document)
 
 
 def source_locations(recipe: Recipe) -> dict[str, str]:
