@@ -95,7 +95,7 @@ def test_records_of_results():
     now = datetime(2026, 1, 1, tzinfo=UTC)
     result = StageResult("register", "/u", "sha", {"version": 1.0}, True, 0.5)
     assert StageRecord.of(result, now) == StageRecord(
-        "register", "skipped", "2026-01-01T00:00:00+00:00", 0.5, "/u", "sha", {"version": 1.0}
+        "register", "skipped", "2026-01-01T00:00:00.000+00:00", 0.5, "/u", "sha", {"version": 1.0}
     )
     failed = StageRecord.failed("register", "why", now)
     assert (failed.status, failed.error) == ("failed", "why")
