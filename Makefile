@@ -1,6 +1,8 @@
 # make run [RECIPE=demo] [SET="training.model.dim=32 seed=7"]   one recipe, as a real Airflow DAG run
 # make up [AIRFLOW_PORT=8080] [MLFLOW_PORT=5000]                Airflow and the MLflow UI, until Ctrl-C
 # make test                                                     lint, types, layers, tests
+# make images [DOCKER=docker] [TAG=0.1.0] [IMAGES="data airflow"] build the container images, recloop-<image>:<tag>
+# make lock                                                     resolve anew what the images hold
 # make clean                                                    remove the environment, Airflow's home and caches
 #
 # A fresh machine needs python3.11 and make; all else goes into $(VENV).
@@ -14,11 +16,16 @@ SET ?=
 AIRFLOW_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 PYTEST_ARGS ?=
+DOCKER ?= docker
+IMAGES ?= data training airflow
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+TAG ?= $(VERSION)
+BUILD_ARGS ?=
 
 BIN = $(VENV)/bin
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help run up test clean
+.PHONY: help run up test images lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -50,6 +57,25 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+# What an image is built from is the working tree: a revision that was changed since says so.
+REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)
+
+images: $(IMAGES:%=image-%)
+
+image-data image-training: image-%:
+	$(DOCKER) build $(BUILD) --target $* --file containers/stages/Dockerfile --tag recloop-$*:$(TAG) .
+
+image-mlflow:
+	$(DOCKER) build $(BUILD) --file containers/mlflow/Dockerfile --tag recloop-mlflow:$(TAG) .
+
+image-airflow:
+	$(DOCKER) build $(BUILD) --tag recloop-airflow:$(TAG) .
+
+BUILD = --pull=false --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) $(BUILD_ARGS)
+
+lock: $(VENV)/.installed-dev
+	$(BIN)/python containers/lock.py
 
 clean:
 	rm -rf .venv .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
