@@ -1,0 +1,119 @@
+"""`python -m pipelines.run RECIPE`: one real run of a recipe's Kubeflow pipeline with KFP's local runner: the
+same tasks in the same containers, on this machine's engine and without a cluster."""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from docker.types import Mount
+from kfp import local
+
+from components.catalog import STAGES
+from components.core.errors import RecloopError
+from components.core.recipe import Recipe
+from components.core.recipe.containers import PASSED_ON
+from components.core.recipe.reading import read_document, read_recipe, source_locations, with_overrides
+from components.core.recipe_files import find
+from components.core.runs import StageRecord, check_workspace, new_run_id, read_record, record_place
+from pipelines import RUN_ID
+from pipelines.compiling import build_pipeline
+
+_RECLOOP = ("RECLOOP_HOME", "RECLOOP_WORKSPACE")
+_GLOB = frozenset("*?[")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a recipe as a pipeline; 0 when its last stage is done."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.run", description=__doc__)
+    parser.add_argument("recipe", help="name of one in pipelines/recipes, or path of a YAML file")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    parser.add_argument("--network", default="host", help="of the containers")
+    parser.add_argument(
+        "--outputs",
+        type=Path,
+        default=Path(".kubeflow"),
+        metavar="DIRECTORY",
+        help="where KFP keeps what tasks tell it, in place of a cluster's pipeline root",
+    )
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("RECLOOP_HOME", str(Path.cwd()))  # relative places mean the same in a container
+    run_id = new_run_id()
+    try:
+        file = find(options.recipe)
+        recipe = read_recipe(file, options.overrides)
+        check_workspace(recipe)
+        fault = run_pipeline(file, recipe, options.overrides, run_id, options.outputs, options.network)
+        records = [
+            record
+            for position, spec in enumerate(STAGES)
+            if (record := read_record(record_place(recipe, run_id, position, spec.name)))
+        ]
+    except RecloopError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    report(recipe, run_id, records)
+    if fault:
+        print(fault, file=sys.stderr)
+    return 0 if not fault and len(records) == len(STAGES) else 1
+
+
+def run_pipeline(
+    file: Path, recipe: Recipe, overrides: Sequence[str], run_id: str, outputs: Path, network: str
+) -> str:
+    """Compile and run; what KFP says of a failure, else nothing.
+
+    Args:
+        overrides: a declared parameter becomes the run's value, as in the form of KFP's UI; any other key
+            is compiled in.
+        outputs: KFP's pipeline root.
+    """
+    ours = [text for text in overrides if text.partition("=")[0].strip() not in recipe.parameters]
+    pipeline = build_pipeline(with_overrides(read_document(file), ours), str(file))
+    values = {name: parameter.default for name, parameter in recipe.parameters.items()}
+    outputs.mkdir(parents=True, exist_ok=True)
+    local.init(
+        runner=local.DockerRunner(
+            network_mode=network,
+            environment={**_environment(recipe), RUN_ID: run_id},
+            mounts=[Mount(place, place, type="bind") for place in _directories(recipe)],
+            user=f"{os.getuid()}:{os.getgid()}",  # whose directories they are
+        ),
+        pipeline_root=str(outputs),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that resources mean nothing here
+        try:
+            pipeline(**values)
+        except RuntimeError as error:
+            return str(error)
+    return ""
+
+
+def report(recipe: Recipe, run_id: str, records: Sequence[StageRecord]) -> None:
+    """Say what each stage of a run did."""
+    print(f"\n{recipe.name}, run {run_id}")
+    for record in records:
+        print(f"{record.stage:<10}{record.status:<9}{record.seconds:>7.1f} s  {record.sha256[:12]}  {record.uri}")
+
+
+def _environment(recipe: Recipe) -> dict[str, Any]:
+    names = (*PASSED_ON, *_RECLOOP, *recipe.orchestration.docker.environment)
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _directories(recipe: Recipe) -> Iterator[str]:
+    """The directories of this machine that stages read and write."""
+    for place in {recipe.workspace_uri, *source_locations(recipe).values()}:
+        if "://" not in place:
+            path = Path(place)
+            while _GLOB & set(path.name) or not path.is_dir():
+                path = path.parent
+            yield str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
