@@ -7,23 +7,30 @@ from pathlib import Path
 from typing import final
 
 from components.core.hashing import sha256_file
-from components.core.store import join, open_store
+from components.core.store import Lock, join, open_store
 
 
 @final
 class Checkpoint:
     """Two slots beside an artifact's URI, written in turn, and a pointer to the newer one, written last.
 
-    It belongs to one cache key: what was saved for other work at the same place is not loaded.
+    It belongs to one cache key: what was saved for other work at the same place is not loaded. Who has lost
+    the lock on `uri` saves nothing: that place is another's now.
     """
 
-    def __init__(self, uri: str, scratch: Path, key: str) -> None:
+    def __init__(self, uri: str, scratch: Path, key: str, lock: Lock | None = None) -> None:
         self._uri, self._scratch, self._store = f"{uri}.checkpoint", scratch, open_store(uri)
-        self._key = key
+        self._key, self._lock = key, lock
         self._slot = 0
 
     def save(self, write: Callable[[Path], None]) -> None:
-        """Store the files that `write` puts into the directory it is given."""
+        """Store the files that `write` puts into the directory it is given.
+
+        Raises:
+            InfrastructureError: the lock is lost; another run goes on from here.
+        """
+        if self._lock is not None:
+            self._lock.check()
         self._slot = 1 - self._slot
         directory = self._scratch / "checkpoint"
         directory.mkdir()

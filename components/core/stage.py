@@ -33,7 +33,7 @@ from components.core.manifest import (
     package_versions,
     read_manifest,
 )
-from components.core.store import is_disk_full, join, name_of, open_store
+from components.core.store import Lock, is_disk_full, join, name_of, open_store
 from components.core.strategy import Config, load_object
 
 logger = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
     done = _finished(spec, uri, key, started)
     if done:
         return done
-    with store.lock(uri):
+    with store.lock(uri) as lock:
         done = _finished(spec, uri, key, started)  # by whoever held the lock before us
         if done:
             return done
@@ -167,7 +167,7 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
         uris = {**_defaults(spec, params), **inputs}
         found |= {name: _identify(_input(spec, name), uris[name]) for name in uris.keys() - found.keys()}
         try:
-            manifest = _produce(spec, params, uris, found, key=key, uri=uri, started=started)
+            manifest = _produce(spec, params, uris, found, lock, key=key, uri=uri, started=started)
         except RecloopError:
             raise
         except ModuleNotFoundError as error:
@@ -189,19 +189,20 @@ def _produce(
     params: Config,
     uris: Mapping[str, str],
     hashes: Mapping[str, str],
+    lock: Lock,
     *,
     key: str,
     uri: str,
     started: datetime,
 ) -> Manifest:
-    """Fetch, run, validate, publish. We hold the lock on `uri`."""
+    """Fetch, run, validate, publish. `lock` is on `uri`."""
     store = open_store(uri)
     with store.scratch(uri) as scratch:
         local, entries = _fetch_inputs(spec, uris, hashes, scratch / "inputs")
         directory, docs = scratch / "output", scratch / "failed"
         directory.mkdir()
         docs.mkdir()
-        checkpoint = Checkpoint(uri, scratch, key)
+        checkpoint = Checkpoint(uri, scratch, key, lock)
         try:
             run: Run = load_object(spec.run)
             metrics = run(params, local, directory, Context(checkpoint, uris))
@@ -210,6 +211,7 @@ def _produce(
             validation = contract(directory, params, docs / "data_docs")
         except GateFailedError as error:
             shutil.move(directory, docs / "output")
+            lock.check()
             store.upload(docs, f"{uri}.failed")
             raise GateFailedError(f"{error}\nwhat was found is kept at {uri}.failed") from error
         manifest = Manifest(
@@ -230,7 +232,9 @@ def _produce(
             started=started,
             ended=datetime.now(UTC),
         )
+        lock.check()
         store.upload(directory, uri)
+        lock.check()
         store.write_bytes(join(uri, MANIFEST), manifest.to_json())
         checkpoint.discard()
     return manifest

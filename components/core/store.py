@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, final
-from urllib.parse import urlsplit
 
 from components.core.errors import ConflictError, InfrastructureError, InvalidInputError
 from components.core.hashing import sha256_file
@@ -71,7 +70,7 @@ class Store(ABC):
         """A local working directory from which `upload` to `uri` is cheap; gone afterwards."""
 
     @abstractmethod
-    def lock(self, uri: str) -> contextlib.AbstractContextManager[None]:
+    def lock(self, uri: str) -> contextlib.AbstractContextManager["Lock"]:
         """Hold the right to write `uri`.
 
         Raises:
@@ -79,14 +78,26 @@ class Store(ABC):
         """
 
 
+class Lock(ABC):
+    """A right to write that is held."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """See that it is still held: to be called before anything is published.
+
+        Raises:
+            InfrastructureError: it is lost; what was made must not be published.
+        """
+
+
 def open_store(uri: str) -> Store:
     """The store that a URI belongs to."""
-    scheme = urlsplit(uri).scheme
+    scheme = uri.partition("://")[0] if "://" in uri else ""
     if scheme == "s3":
         from components.core.s3 import S3Store
 
         return S3Store()
-    if scheme in {"", "file"} or "://" not in uri:
+    if scheme in {"", "file"}:
         return LocalStore()
     raise InvalidInputError(f"{uri}: got scheme {scheme!r}, need a local path or s3://")
 
@@ -173,7 +184,7 @@ class LocalStore(Store):
             shutil.rmtree(directory, ignore_errors=True)
 
     @contextlib.contextmanager
-    def lock(self, uri: str) -> Iterator[None]:
+    def lock(self, uri: str) -> Iterator[Lock]:
         path = _path(f"{uri}.lock")
         with _disk(uri):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +201,13 @@ class LocalStore(Store):
             file.truncate(0)
             file.write(json.dumps(lock_holder()))
             file.flush()
-            yield
+            yield _FileLock()
+
+
+@final
+class _FileLock(Lock):
+    def check(self) -> None:
+        """The system holds it for us as long as we live."""
 
 
 def lock_holder() -> dict[str, Any]:
@@ -209,7 +226,7 @@ def join(uri: str, *parts: str) -> str:
 
 def name_of(uri: str) -> str:
     """The last part of a URI."""
-    return PurePosixPath(urlsplit(uri).path if "://" in uri else uri).name
+    return PurePosixPath(uri.partition("://")[2] or uri).name
 
 
 def _path(uri: str) -> Path:
