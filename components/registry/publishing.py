@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version as installed
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, final
@@ -160,5 +160,6 @@ def _log_model(tables: Mapping[str, Path], example: str) -> Any:
             params=ParamSchema([ParamSpec("k", "long", 20)]),
         ),
         input_example=pd.DataFrame({"user_id": [example]}),
-        pip_requirements=[f"{package}=={installed(package)}" for package in _REQUIREMENTS],
+        # a module's own word: mlflow's client alone is installed under another name
+        pip_requirements=[f"{package}=={import_module(package).__version__}" for package in _REQUIREMENTS],
     )
