@@ -135,6 +135,14 @@ def choose_runner(recipe: Recipe, on_line: Callable[[str], None]) -> Runner:
             from dags.runners.process import ProcessRunner
 
             return ProcessRunner(on_line)
+        case "docker":
+            from dags.runners.docker import DockerRunner
+
+            return DockerRunner(recipe, on_line)
+        case "kubernetes":
+            from dags.runners.kubernetes import KubernetesRunner
+
+            return KubernetesRunner(recipe, on_line)
 
 
 def overrides_of(context: Context) -> list[str]:

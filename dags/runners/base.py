@@ -1,13 +1,20 @@
 """What every runner does."""
 
+import contextvars
 import re
 import signal
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, final
 
-from airflow.sdk import Context
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from components.core.runs import Invocation
+
+_KEPT_LINES = 60
 
 
 @dataclass(frozen=True)
@@ -17,10 +24,12 @@ class Ended:
     Attributes:
         code: its exit code; negative or above 128: a signal.
         said: the last lines of what it wrote to standard error, to find a reason in when it left no record.
+        cause: what ended it, where its engine or cluster knows.
     """
 
     code: int
     said: str = ""
+    cause: str = ""
 
 
 class Runner(ABC):
@@ -43,6 +52,30 @@ class Runner(ABC):
         """End the command: politely, then for good. Airflow calls it from a signal's handler."""
 
 
+@final
+@dataclass
+class Lines:
+    """Passes lines on and keeps the last ones."""
+
+    on_line: Callable[[str], None]
+    _kept: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES), init=False)
+
+    def add(self, line: str) -> None:
+        self._kept.append(line)
+        self.on_line(line)
+
+    @property
+    def last(self) -> str:
+        return "\n".join(self._kept)
+
+
+def execute(operator: BaseOperator, context: Context) -> Any:
+    """What `operator.execute` returns, called within another operator's."""
+    inside = contextvars.copy_context()
+    inside.run(ExecutorSafeguard.tracker.set, operator)  # as Airflow's task runner does; else it warns
+    return inside.run(operator.execute, context)
+
+
 def reason_of(stage: str, ended: Ended) -> str:
     """Why a stage failed that left no record, in one message with the exit code.
 
@@ -50,6 +83,8 @@ def reason_of(stage: str, ended: Ended) -> str:
     last line says nothing of that.
     """
     number = -ended.code if ended.code < 0 else ended.code - 128
+    if ended.cause:
+        return f"{ended.cause} (exit code {ended.code})"
     if number in {entry.value for entry in signal.Signals}:
         return f"ended by {signal.Signals(number).name} (exit code {ended.code})"
     start = re.compile(rf"^\d\d:\d\d:\d\d {re.escape(stage)}: ", re.MULTILINE)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import final
@@ -14,10 +13,9 @@ from typing import final
 from airflow.sdk import Context
 
 from components.core.runs import Invocation
-from dags.runners.base import Ended, Runner
+from dags.runners.base import Ended, Lines, Runner
 
-_KEPT_LINES = 60  # of standard error, to find the reason of a failure in
-_GRACE_S = 20.0  # between asking a stage to end and ending it; Airflow itself waits 60 s
+_GRACE_S = 20.0  # between asking a stage to end and ending it
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -49,7 +47,7 @@ class StageProcess:
 
     def run(self, command: Sequence[str]) -> Ended:
         """Run a command to its end. What it writes to standard output is nobody's."""
-        kept: deque[str] = deque(maxlen=_KEPT_LINES)
+        lines = Lines(self.on_line)
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -63,12 +61,11 @@ class StageProcess:
         )
         try:
             for line in self._process.stderr or ():
-                kept.append(line.rstrip("\n"))
-                self.on_line(kept[-1])
+                lines.add(line.rstrip("\n"))
             code = self._process.wait()
         finally:
             self.stop()  # a timeout or a signal can leave the loop early
-        return Ended(code, "\n".join(kept))
+        return Ended(code, lines.last)
 
     def stop(self) -> None:
         """End the command and all that it started: politely, then for good."""

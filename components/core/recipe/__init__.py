@@ -118,6 +118,24 @@ class Recipe(Config):
             yield "prepare.split.kind: got 'temporal', which needs source.columns.timestamp"
         if self.prepare.min_rating is not None and (columns is None or columns.rating is None):
             yield f"prepare.min_rating: got {self.prepare.min_rating}, which needs source.columns.rating"
+        yield from self._out_of_reach()
+
+    def _out_of_reach(self) -> Iterator[str]:
+        """What stages cannot get at where the recipe has them run."""
+        how = self.orchestration
+        if how.runner == "kubernetes":
+            beyond = "orchestration.runner: got 'kubernetes', whose pods cannot reach"
+            if "://" not in self.workspace_uri:
+                yield f"{beyond} the directory {self.workspace_uri!r}; name a workspace on s3://"
+            for uri in map(absolute_uri, self.source.locations().values()):
+                if "://" not in uri:
+                    yield f"{beyond} the source {uri!r}; it must lie on s3://"
+            if (self.registry.tracking_uri or "").startswith("sqlite:"):
+                yield f"{beyond} the file {self.registry.tracking_uri!r}; need an MLflow server"
+        if how.runner != "process" and self.training.device == "cuda":
+            for stage, asked in how.resources.items():
+                if stage in {"search", "retrain"} and asked.gpus == 0:
+                    yield f"orchestration.resources.{stage}.gpus: got 0, but training.device is 'cuda'"
 
     @property
     def _parts(self) -> Collection[str] | None:

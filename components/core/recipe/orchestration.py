@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
-from components.core.recipe.containers import Images, Resources, StageName
+from components.core.recipe.containers import Docker, Images, Kubernetes, Resources, StageName
 from components.core.recipe.training import Count
 from components.core.strategy import Config
 
@@ -63,11 +63,15 @@ Schedule = Annotated[ManualSchedule | CronSchedule | AssetSchedule, Field(discri
 class Orchestration(Config):
     """The recipe's `orchestration` section."""
 
-    runner: Literal["process"] = Field(default="process", description="where Airflow runs stages")
+    runner: Literal["process", "docker", "kubernetes"] = Field(
+        default="process", description="where Airflow runs stages"
+    )
     images: Images = Images()
     resources: dict[StageName, Resources] = Field(
         default={}, description="for containers: stage → what it gets"
     )
+    docker: Docker = Docker()
+    kubernetes: Kubernetes = Kubernetes()
 
     owner: str = Field(default="recloop", description="shown in the orchestrator")
     tags: tuple[str, ...] = Field(default=(), description="shown in the orchestrator, to filter by")
