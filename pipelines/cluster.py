@@ -78,8 +78,8 @@ def _tolerate(task: dsl.PipelineTask, toleration: Toleration) -> None:
 
 def _longest_s(recipe: Recipe) -> int:
     how = recipe.orchestration
-    waits = (how.retry_delay_s * 2**attempt for attempt in range(how.retries))
-    return round((how.retries + 1) * how.stage_timeout_s + sum(waits))
+    waits_s = how.retry_delay_s * (2.0**how.retries - 1)
+    return round((how.retries + 1) * how.stage_timeout_s + waits_s)
 
 
 def _mebibytes(gib: float) -> str:

@@ -52,9 +52,7 @@ def build_pipeline(document: Mapping[str, Any], file: str) -> GraphComponent:
     recipe = build_recipe(document, place=file)
     defaults = _parameters(recipe, file)
     types = {name: type(default) for name, default in defaults.items()}
-    small = Container(
-        image=container_of(recipe, INGEST).image, cpu=0.5, memory_gib=0.5, gpus=0, shm_gib=None
-    )
+    small = Container(image=container_of(recipe, INGEST).image, cpu=0.5, memory_gib=0.5, gpus=0, shm_gib=None)
 
     def pipeline(*values: Any) -> None:
         given = {RECIPE: json.dumps(document, sort_keys=True), **dict(zip(signature, values, strict=True))}
@@ -69,7 +67,8 @@ def build_pipeline(document: Mapping[str, Any], file: str) -> GraphComponent:
             for spec in STAGES:
                 made[spec.output] = _stage(recipe, spec, plan.outputs, made)
 
-    signature = {name: (type(default), default) for name, default in defaults.items()} | {OVERRIDES: (list, [])}
+    signature: dict[str, Any] = {name: (type(default), default) for name, default in defaults.items()}
+    signature[OVERRIDES] = (list, [])
     description = recipe.description.strip().partition("\n")[0] or f"The loop of {recipe.name}."
     inputs = "".join(f"\n    {name}: {text}" for name, text in _described(recipe).items())
     function = declared(pipeline, "pipeline", f"{description}\n\nArgs:{inputs}", signature)
@@ -84,10 +83,9 @@ def _stage(recipe: Recipe, spec: StageSpec, plan: Mapping[str, Any], made: Mappi
         for entry in spec.inputs
         if entry.required or input_uri(entry.name) in plan
     }
-    task = stage_component(spec, container.image)(
-        **{RUNS: plan[RUNS], PARAMS: plan[planned_params(spec.name)], PLACE: plan[planned_place(spec.output)]},
-        **inputs,
-    )
+    inputs |= {RUNS: plan[RUNS], PARAMS: plan[planned_params(spec.name)]}
+    inputs[PLACE] = plan[planned_place(spec.output)]
+    task = stage_component(spec, container.image)(**inputs)
     place(task, recipe, container)
     # KFP's key is made of the parameters, so of content, and of the image's name: that must be content too.
     # What ingest reads is no parameter, and what register wrote is not KFP's to remember.
@@ -102,7 +100,8 @@ def _described(recipe: Recipe) -> dict[str, str]:
 
 def _parameters(recipe: Recipe, file: str) -> dict[str, Any]:
     problems = [
-        f"  parameters.{name}: the name is Kubeflow's; choose another" for name in sorted(RESERVED & recipe.parameters.keys())
+        f"  parameters.{name}: the name is Kubeflow's; choose another"
+        for name in sorted(RESERVED & recipe.parameters.keys())
     ]
     defaults = {name: parameter.default for name, parameter in recipe.parameters.items()}
     problems += [

@@ -38,20 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("stage", choices=[spec.name for spec in STAGES])
     parser.add_argument("--task", required=True, type=Task.parse, help="KFP's executor input, as JSON")
     parser.add_argument("--runs", required=True, metavar="URI", help="where the records of runs lie")
-    parser.add_argument("--page", action="append", nargs=2, default=[], metavar=("NAME", "PATH"), dest="pages")
+    parser.add_argument(
+        "--page", action="append", nargs=2, default=[], metavar=("NAME", "PATH"), dest="pages"
+    )
     options = parser.parse_args(given[:cut])
     spec = next(spec for spec in STAGES if spec.name == options.stage)
     with tempfile.TemporaryDirectory(prefix="recloop-") as scratch:
         try:
-            return run_stage(spec, given[cut + 1 :], options.task, _record(spec, options.runs, scratch), dict(options.pages))
+            record = _record(spec, options.runs, scratch)
+            return run_stage(spec, given[cut + 1 :], options.task, record, dict(options.pages))
         except RecloopError as error:
             print(f"{spec.name}: {error}", file=sys.stderr)
             return error.exit_code
 
 
-def run_stage(
-    spec: StageSpec, command: Sequence[str], task: Task, record: str, pages: dict[str, str]
-) -> int:
+def run_stage(spec: StageSpec, command: Sequence[str], task: Task, record: str, pages: dict[str, str]) -> int:
     """Run a stage's command line and translate what it did.
 
     Args:

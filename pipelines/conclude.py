@@ -42,10 +42,10 @@ def conclude(values: Mapping[str, Any], run_id: str) -> str:
         places = [record_place(recipe, run_id, position, spec.name) for position, spec in enumerate(STAGES)]
         records = [read_record(place) for place in places] if run_id else []
     except RecloopError as error:  # what the plan failed of, or the end of a store that worked before
-        return _line("SUCCEEDED" if succeeded else "FAILED", "run", run_id, _fact(error.retryable, str(error)))
-    if succeeded:
-        return _line("SUCCEEDED", recipe.name, run_id, _outcome(recipe, records))
-    return _line("FAILED", recipe.name, run_id, _failure(records, (status.get("error") or {}).get("message")))
+        return _line(succeeded, "", run_id, _fact(error.retryable, str(error)))
+    said = (status.get("error") or {}).get("message")
+    text = _outcome(recipe, records) if succeeded else _failure(records, said)
+    return _line(succeeded, recipe.name, run_id, text)
 
 
 def _outcome(recipe: Recipe, records: Sequence[StageRecord | None]) -> str:
@@ -87,7 +87,8 @@ def _fact(retryable: bool, reason: str) -> str:
 def _is_retryable(error: str) -> bool:
     """A record's error begins with its kind; what is none of ours is a crash."""
     kind = error.partition(":")[0]
-    return next((one.retryable for one in RecloopError.__subclasses__() if one.__name__ == f"{kind}Error"), True)
+    kinds = {one.__name__: one.retryable for one in RecloopError.__subclasses__()}
+    return kinds.get(f"{kind}Error", True)
 
 
 def _short(reason: str) -> str:
@@ -98,8 +99,9 @@ def _short(reason: str) -> str:
     return f"{line[: _REASON_LENGTH // 4]} … {line[-3 * _REASON_LENGTH // 4 :]}"
 
 
-def _line(how: str, what: str, run_id: str, text: str) -> str:
-    return f"recloop {how} {what} run {run_id or '?'}: {text}"
+def _line(succeeded: bool, recipe: str, run_id: str, text: str) -> str:
+    words = ("recloop", "SUCCEEDED" if succeeded else "FAILED", recipe, "run", run_id)
+    return f"{' '.join(filter(None, words))}: {text}"
 
 
 if __name__ == "__main__":

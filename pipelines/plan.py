@@ -2,6 +2,7 @@
 each stage is asked to do, so that every mistake is told before anything runs."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         recipe = recipe_of(task.values)
         check_compiled(recipe, task.values)
+        if "KUBERNETES_SERVICE_HOST" in os.environ:
+            check_within_reach(task.values)
         check_workspace(recipe)
         task.finish(planned(recipe))
     except RecloopError as error:
@@ -75,6 +78,15 @@ def check_compiled(recipe: Recipe, values: Mapping[str, Any]) -> None:
             f"recipe {recipe.name}: GPUs, the source's parts and all of `orchestration` are fixed when a "
             "pipeline is compiled; compile it again with --set"
         )
+
+
+def check_within_reach(values: Mapping[str, Any]) -> None:
+    """Refuse directories where every stage is a pod: no other would see them.
+
+    Raises:
+        InvalidInputError: names them.
+    """
+    recipe_of({**values, OVERRIDES: [*values.get(OVERRIDES, []), "orchestration.runner=kubernetes"]})
 
 
 def planned(recipe: Recipe) -> dict[str, str]:

@@ -5,25 +5,20 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from docker.types import Mount
 from kfp import local
 
 from components.catalog import STAGES
 from components.core.errors import RecloopError
 from components.core.recipe import Recipe
-from components.core.recipe.containers import PASSED_ON
-from components.core.recipe.reading import read_document, read_recipe, source_locations, with_overrides
+from components.core.recipe.reading import read_document, read_recipe, with_overrides
 from components.core.recipe_files import find
 from components.core.runs import StageRecord, check_workspace, new_run_id, read_record, record_place
 from pipelines import RUN_ID
 from pipelines.compiling import build_pipeline
-
-_RECLOOP = ("RECLOOP_HOME", "RECLOOP_WORKSPACE")
-_GLOB = frozenset("*?[")
+from pipelines.engine import check_engine, docker_runner
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         file = find(options.recipe)
         recipe = read_recipe(file, options.overrides)
         check_workspace(recipe)
+        check_engine(recipe)
         fault = run_pipeline(file, recipe, options.overrides, run_id, options.outputs, options.network)
         records = [
             record
@@ -75,15 +71,7 @@ def run_pipeline(
     pipeline = build_pipeline(with_overrides(read_document(file), ours), str(file))
     values = {name: parameter.default for name, parameter in recipe.parameters.items()}
     outputs.mkdir(parents=True, exist_ok=True)
-    local.init(
-        runner=local.DockerRunner(
-            network_mode=network,
-            environment={**_environment(recipe), RUN_ID: run_id},
-            mounts=[Mount(place, place, type="bind") for place in _directories(recipe)],
-            user=f"{os.getuid()}:{os.getgid()}",  # whose directories they are
-        ),
-        pipeline_root=str(outputs),
-    )
+    local.init(runner=docker_runner(recipe, network, {RUN_ID: run_id}), pipeline_root=str(outputs))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that resources mean nothing here
         try:
@@ -97,22 +85,8 @@ def report(recipe: Recipe, run_id: str, records: Sequence[StageRecord]) -> None:
     """Say what each stage of a run did."""
     print(f"\n{recipe.name}, run {run_id}")
     for record in records:
-        print(f"{record.stage:<10}{record.status:<9}{record.seconds:>7.1f} s  {record.sha256[:12]}  {record.uri}")
-
-
-def _environment(recipe: Recipe) -> dict[str, Any]:
-    names = (*PASSED_ON, *_RECLOOP, *recipe.orchestration.docker.environment)
-    return {name: os.environ[name] for name in names if name in os.environ}
-
-
-def _directories(recipe: Recipe) -> Iterator[str]:
-    """The directories of this machine that stages read and write."""
-    for place in {recipe.workspace_uri, *source_locations(recipe).values()}:
-        if "://" not in place:
-            path = Path(place)
-            while _GLOB & set(path.name) or not path.is_dir():
-                path = path.parent
-            yield str(path)
+        what = f"{record.sha256[:12]}  {record.uri}" if record.uri else record.error
+        print(f"{record.stage:<10}{record.status:<9}{record.seconds:>7.1f} s  {what}")
 
 
 if __name__ == "__main__":

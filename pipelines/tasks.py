@@ -95,7 +95,7 @@ def _component(
     signature: Mapping[str, tuple[Any, Any]],
     arguments: Any,
 ) -> ContainerComponent:
-    """What `dsl.container_component` makes of a function with this signature: name → (annotation, default)."""
+    """What `dsl.container_component` makes of a function with this signature."""
     signature = dict(sorted(signature.items(), key=lambda entry: entry[1][1] is not _EMPTY))
 
     def body(*given: Any) -> dsl.ContainerSpec:
@@ -107,9 +107,7 @@ def _component(
     return dsl.container_component(declared(body, name, description, signature))
 
 
-def declared(
-    function: Any, name: str, description: str, signature: Mapping[str, tuple[Any, Any]]
-) -> Any:
+def declared(function: Any, name: str, description: str, signature: Mapping[str, tuple[Any, Any]]) -> Any:
     """`function` with a name and a signature that KFP reads: name → (annotation, default), those without a
     default first."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

@@ -130,6 +130,36 @@ def validate(recipes: RecipeNames, overrides: Overrides = []) -> None:  # noqa: 
 
 
 @app.command()
+def compile(  # noqa: A001  # the command's name
+    recipe: RecipeName,
+    overrides: Overrides = [],  # noqa: B006
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            show_default="<recipe>.pipeline.yaml here",
+            help="Where the pipeline goes; - is standard output.",
+        ),
+    ] = None,
+) -> None:
+    """Write a recipe's Kubeflow pipeline.
+
+    [cyan]recloop compile ml-100k --output ml-100k.pipeline.yaml[/cyan]
+
+    Needs an environment with recloop\\[kubeflow].
+    """
+    from components.cli.compiling import compile_to
+    from components.core.progress import error_console
+
+    place = output or f"{read(recipe, overrides).name}.pipeline.yaml"
+    compile_to(find(recipe), overrides, place)
+    if place != "-":
+        error_console().print(f"wrote {place}", markup=False, soft_wrap=True)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of recipes, for editors.
 
