@@ -37,6 +37,7 @@ def environment(airflow_home: Path, port: int = 8080) -> dict[str, str]:
 QUIET: Final = {
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
     "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.task.operators.dags=INFO, dags=INFO, "
+    "airflow.providers.cncf.kubernetes.utils.pod_manager=INFO, "
     "airflow.assets.manager=ERROR, py.warnings=ERROR, task=CRITICAL",
     "AIRFLOW__LOGGING__LOG_FORMAT": "%(message)s",
     "PYTHONWARNINGS": "ignore",

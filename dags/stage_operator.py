@@ -142,7 +142,7 @@ def choose_runner(recipe: Recipe, on_line: Callable[[str], None]) -> Runner:
         case "kubernetes":
             from dags.runners.kubernetes import KubernetesRunner
 
-            return KubernetesRunner(recipe, on_line)
+            return KubernetesRunner(recipe)
 
 
 def overrides_of(context: Context) -> list[str]:

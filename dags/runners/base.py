@@ -14,6 +14,7 @@ from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from components.core.runs import Invocation
 
+OVERTIME_S = 300  # the worker's own timeout comes first; this ends the stage of a worker that died
 _KEPT_LINES = 60
 
 

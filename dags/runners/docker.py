@@ -25,12 +25,11 @@ from components.core.errors import InfrastructureError, InvalidInputError, Reclo
 from components.core.recipe import Recipe
 from components.core.recipe.containers import PASSED_ON
 from components.core.runs import Invocation
-from dags.runners.base import Ended, Lines, Runner, execute
+from dags.runners.base import OVERTIME_S, Ended, Lines, Runner, execute
 
 _GIB = 2**30
 _CPU_PERIOD_US = 100_000
 _DEFAULT_URL = "unix:///var/run/docker.sock"
-_OVERTIME_S = 300  # the worker's own timeout comes first; this ends the stage of a worker that died
 
 
 @final
@@ -54,7 +53,7 @@ class DockerRunner(Runner):
             operator = self._operator = StageContainer(
                 task_id=spec.name,
                 image=given.image,
-                command=_bounded(invocation.command(), recipe.orchestration.stage_timeout_s + _OVERTIME_S),
+                command=_bounded(invocation.command(), recipe.orchestration.stage_timeout_s + OVERTIME_S),
                 container_name=container_name(invocation),
                 labels=labels_of(recipe, spec, context["run_id"]),
                 docker_url=url,
