@@ -1,12 +1,8 @@
-# The Airflow image: the DAGs, the recipes and the core; the stages run in images of their own.
+# The Airflow image: the core, the DAGs and the recipes. The stages run in images of their own
+# (containers/stages/Dockerfile).
 #
 #     docker build -t recloop-airflow .
 ARG PYTHON=python:3.11-slim-bookworm
-
-FROM $PYTHON AS build
-RUN python3 -m venv --without-pip /opt/venv
-COPY containers/locks/airflow.txt /locks/
-RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --require-hashes -r /locks/airflow.txt
 
 FROM $PYTHON AS code
 COPY components /app/components
@@ -14,15 +10,24 @@ COPY dags /app/dags
 COPY pipelines /app/pipelines
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
+FROM $PYTHON AS build
+RUN python3 -m venv --without-pip /opt/venv
+COPY containers/locks/airflow.txt containers/trim.sh /build/
+RUN python3 -m pip --python /opt/venv/bin/python install -r /build/airflow.txt \
+      --no-deps --require-hashes --no-cache-dir --no-compile \
+ && /build/trim.sh /opt/venv/bin/python /opt/venv/lib/python3.11/site-packages
+
 FROM $PYTHON
+# A volume mounted at a directory of the image takes over its owner.
 RUN groupadd --gid 10001 recloop \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin recloop \
- && install -d -o 10001 -g 10001 /workspace /opt/airflow
+ && install -d -o 10001 -g 10001 /workspace /opt/airflow \
+ && find / -xdev -perm /6000 -type f -exec chmod a-s {} +
 ENV PATH=/opt/venv/bin:$PATH \
+    HOME=/tmp \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    HOME=/tmp \
     RECLOOP_HOME=/app \
     AIRFLOW_HOME=/tmp/airflow \
     AIRFLOW__CORE__DAGS_FOLDER=/app/dags \
@@ -33,9 +38,10 @@ STOPSIGNAL SIGTERM
 CMD ["airflow", "version"]
 COPY --from=build /opt/venv /opt/venv
 COPY --from=code /app /app
-ARG VERSION=0.0.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 ENV RECLOOP_GIT_SHA=$REVISION
 LABEL org.opencontainers.image.title="recloop-airflow" \
+      org.opencontainers.image.description="Apache Airflow with recloop's DAGs" \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION

@@ -17,7 +17,7 @@ AIRFLOW_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 PYTEST_ARGS ?=
 DOCKER ?= docker
-IMAGES ?= data training airflow
+IMAGES ?= data training airflow mlflow
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 TAG ?= $(VERSION)
 BUILD_ARGS ?=

@@ -3,8 +3,8 @@
     python containers/lock.py [IMAGE …]
 
 What an image holds are extras of pyproject.toml (`EXTRAS`); pip resolves them. A version in the present
-lock is kept where it still fits, so a new lock differs by what changed in pyproject.toml; delete the file
-to have everything resolved anew. The hashes are those of the wheels for the machine that resolves.
+lock is kept if it still fits; delete the lock to have everything resolved anew. The hashes are those of
+the wheels for this machine's platform: a lock is for images of that platform.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,57 +20,76 @@ from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LOCKS: Final = ROOT / "containers" / "locks"
-# The extras of each image. The training image holds all that the data image holds: it shares its layers.
 EXTRAS: Final = {
+    "stages": ("tables", "registry"),  # what the images of all stages share, as a layer
     "data": ("data", "registry"),
-    "training": ("data", "registry", "training"),
+    "training": ("training", "registry"),
     "airflow": ("airflow", "postgres"),
     "mlflow": ("mlflow-server",),
 }
-# Not in a lock: the project itself, and what a build argument chooses (see containers/stages/Dockerfile).
+SHARED: Final = {"data": "stages", "training": "stages"}  # the one holds all of the other
+# Not in a lock: the project itself, and what a build argument chooses (see components/DESIGN.md).
 UNLOCKED: Final = frozenset({"recloop", "torch"})
-HEADER: Final = "# made by `make lock` from the extras [{extras}] of pyproject.toml; do not edit\n"
 
 
-def resolve(extras: Iterable[str], constraints: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """What pip would install for extras of this project into an empty environment: pip's report."""
+def resolve(extras: Iterable[str], held: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What pip would install for extras of this project into an empty environment.
+
+    Args:
+        held: versions by name that must be kept.
+
+    Returns:
+        The entries `install` of pip's report.
+
+    Raises:
+        CalledProcessError: pip finds no such set; it has said why.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        report, held = Path(scratch, "report.json"), Path(scratch, "constraints.txt")
-        held.write_text("\n".join(constraints))
+        report, constraints = Path(scratch, "report.json"), Path(scratch, "constraints.txt")
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in held.items()))
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
-        command += ["--only-binary=:all:", "--report", str(report), "--constraint", str(held)]
+        command += ["--only-binary=:all:", "--constraint", str(constraints), "--report", str(report)]
         subprocess.run([*command, f"{ROOT}[{','.join(extras)}]"], check=True)
         installs: list[dict[str, Any]] = json.loads(report.read_text())["install"]
     return installs
 
 
-def render(installs: Iterable[dict[str, Any]], extras: Iterable[str]) -> str:
-    """A lock file: one line a package, sorted by name."""
+def render(installs: Iterable[Mapping[str, Any]], extras: Iterable[str]) -> str:
+    """A lock's text: one line a package, sorted by name."""
     lines = []
     for entry in installs:
         name = canonicalize_name(entry["metadata"]["name"])
         if name not in UNLOCKED:
             sha256 = entry["download_info"]["archive_info"]["hashes"]["sha256"]
             lines.append(f"{name}=={entry['metadata']['version']} --hash=sha256:{sha256}\n")
-    return HEADER.format(extras=", ".join(extras)) + "".join(sorted(lines))
+    head = f"# made by `make lock` from the extras [{', '.join(extras)}] of pyproject.toml; do not edit\n"
+    return head + "".join(sorted(lines))
 
 
-def pins(lock: Path) -> list[str]:
-    """`name==version` of every line of a lock; none when there is no such file."""
+def pins(lock: Path) -> dict[str, str]:
+    """The version of every package in a lock; none when there is no such file."""
     lines = lock.read_text().splitlines() if lock.exists() else []
-    return [line.partition(" ")[0] for line in lines if line and not line.startswith("#")]
+    words = [line.split()[0].partition("==") for line in lines if line and not line.startswith("#")]
+    return {name: version for name, _, version in words}
+
+
+def write(image: str) -> None:
+    """Resolve one image and write its lock."""
+    lock, extras = LOCKS / f"{image}.txt", EXTRAS[image]
+    shared = pins(LOCKS / f"{SHARED[image]}.txt") if image in SHARED else {}
+    try:
+        installs = resolve(extras, pins(lock) | shared)
+    except subprocess.CalledProcessError:
+        print(f"{lock.name}: its versions do not fit pyproject.toml any more; resolving anew", file=sys.stderr)
+        installs = resolve(extras, shared)
+    lock.write_text(render(installs, extras))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("images", nargs="*", default=list(EXTRAS), help=f"of {', '.join(EXTRAS)}")
-    for image in parser.parse_args().images:
-        lock = LOCKS / f"{image}.txt"
-        held = pins(lock)
-        if image == "training":
-            data = pins(LOCKS / "data.txt")
-            held = data + [pin for pin in held if pin.partition("==")[0] not in {d.partition("==")[0] for d in data}]
-        lock.write_text(render(resolve(EXTRAS[image], held), EXTRAS[image]))
+    parser.add_argument("images", nargs="*", help="of " + ", ".join(EXTRAS))
+    for image in parser.parse_args().images or EXTRAS:
+        write(image)
 
 
 if __name__ == "__main__":
