@@ -44,6 +44,11 @@ def service(uri: str, *, quick: bool = False) -> Iterator[Any]:
         yield client
     except (BotoCoreError, ClientError) as error:
         raise explain(uri, server, error) from error
+    except RecursionError as error:  # how botocore ends where a proxy redirects every request
+        raise InvalidInputError(
+            f"{uri}: {server} only redirects; check AWS_ENDPOINT_URL_S3 (http or https, host, port) "
+            "and AWS_DEFAULT_REGION"
+        ) from error
 
 
 @functools.lru_cache(maxsize=4)
