@@ -82,7 +82,7 @@ def run_stage(spec: StageSpec, command: Sequence[str], task: Task, record: str, 
 
 def metadata(record: StageRecord, manifest: Manifest) -> dict[str, Any]:
     """What KFP's UI shows of an artifact: its place and hashes, where it came from, every metric."""
-    return {
+    shown = {
         **(record.metrics or {}),
         URI: record.uri,
         SHA256: record.sha256,
@@ -95,6 +95,7 @@ def metadata(record: StageRecord, manifest: Manifest) -> dict[str, Any]:
         "device": manifest.device,
         **{f"input_{name}": entry.sha256 for name, entry in manifest.inputs.items()},
     }
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _record(spec: StageSpec, runs: str, scratch: str) -> str:

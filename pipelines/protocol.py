@@ -1,7 +1,6 @@
 """KFP's side of a task: the executor input that it passes, and the executor output that it reads."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +40,7 @@ class Task:
         """Leave what the task came to: output parameters, and metadata by output artifact."""
         artifacts = {
             name: {
-                "artifacts": [
-                    {"name": entry["name"], "uri": entry["uri"], "metadata": _finite(metadata[name])}
-                ]
+                "artifacts": [{"name": entry["name"], "uri": entry["uri"], "metadata": dict(metadata[name])}]
             }
             for name, entry in self.artifacts.items()
             if metadata and name in metadata
@@ -51,12 +48,3 @@ class Task:
         document = {"parameterValues": dict(parameters), "artifacts": artifacts}
         self.output_file.parent.mkdir(parents=True, exist_ok=True)
         self.output_file.write_text(json.dumps(document, sort_keys=True, allow_nan=False))
-
-
-def _finite(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is not known; JSON has no NaN, and says it as text."""
-    return {
-        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in metadata.items()
-        if value is not None
-    }
