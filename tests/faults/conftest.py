@@ -47,7 +47,7 @@ def proxy(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
         small = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=8)
         monkeypatch.setattr(transfer, "_PARTS", small)
         monkeypatch.setattr(transfer, "PAUSES_S", (0.01, 0.01))
-        monkeypatch.setattr(lease, "TIMES", lease.Times(renew=0.2, dead=1.2, poll=0.1, settle=0.3))
+        monkeypatch.setattr(lease, "TIMES", lease.Times(renew=0.2, dead=2.5, poll=0.1, settle=0.3))
         yield proxy
 
 

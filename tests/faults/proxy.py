@@ -51,6 +51,7 @@ class FaultProxy:
 
     Attributes:
         dropped: request headers that never reach the server: conditions of one that does not know them.
+        refused: request headers of a write that are answered with 501.
         seen: method and path of every request.
     """
 
@@ -58,6 +59,7 @@ class FaultProxy:
     endpoint: str = ""
     faults: list[Fault] = field(default_factory=list)
     dropped: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
     seen: list[tuple[str, str]] = field(default_factory=list)
     mutex: threading.Lock = field(default_factory=threading.Lock)
     writing: threading.Lock = field(default_factory=threading.Lock)  # a server's conditions are atomic
@@ -104,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             body = self.rfile
         length = int(self.headers.get("Content-Length") or 0)
+        if self.command != "GET" and any(name in self.headers for name in self.proxy.refused):
+            fault = Fault(answer=(501, "NotImplemented"))
         if fault.answer:
             while length > 0 and (chunk := body.read(min(_CHUNK, length))):
                 length -= len(chunk)

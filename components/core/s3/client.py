@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _READ_S = 60
 _QUICK_S = 4  # for requests that are worth nothing when they are late: a lease's renewals
 _CONNECTIONS = 16  # a transfer's threads and a lease's
 _ENVIRONMENT = ("AWS_", "HOME", "HTTP", "http", "NO_PROXY", "no_proxy", "REQUESTS_CA_BUNDLE")
+_MAKING = threading.Lock()  # one thread makes it, the others wait
 
 
 @contextlib.contextmanager
@@ -39,7 +41,8 @@ def service(uri: str, *, quick: bool = False) -> Iterator[Any]:
     environment = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
     server = "the S3 server"
     try:
-        client = _client(os.getpid(), tuple(sorted(environment.items())), quick)
+        with _MAKING:
+            client = _client(os.getpid(), tuple(sorted(environment.items())), quick)
         server = f"the S3 server at {client.meta.endpoint_url.rpartition('@')[2]}"
         yield client
     except (BotoCoreError, ClientError) as error:

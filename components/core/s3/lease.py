@@ -87,6 +87,8 @@ class Lease(Lock):
         Raises:
             ConflictError: someone holds it, and lives.
         """
+        with service(self._place, quick=True):
+            pass  # made now, so that no renewal waits for it
         while not self._take():
             pass
         self._conditional = self._conditional and self._server_knows_conditions()
