@@ -2,7 +2,9 @@
 # make up [AIRFLOW_PORT=8080] [MLFLOW_PORT=5000]                Airflow and the MLflow UI, until Ctrl-C
 # make test                                                     lint, types, layers, tests
 # make images [DOCKER=docker] [TAG=0.1.0] [IMAGES="data airflow"] build the container images, recloop-<image>:<tag>
+# make sbom [TAG=0.1.0]                                         what the images hold, as CycloneDX: build/sbom/
 # make lock                                                     resolve anew what the images hold
+# make kubeflow                                                 an environment of its own with kfp: .venv-kubeflow
 # make clean                                                    remove the environment, Airflow's home and caches
 #
 # A fresh machine needs python3.11 and make; all else goes into $(VENV).
@@ -23,9 +25,10 @@ TAG ?= $(VERSION)
 BUILD_ARGS ?=
 
 BIN = $(VENV)/bin
+KUBEFLOW = $(VENV)-kubeflow
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help run up test images lock clean
+.PHONY: help run up test images sbom lock kubeflow clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -45,18 +48,28 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(VENV)/.installed-all $@
 
+$(KUBEFLOW)/.installed: pyproject.toml
+	@echo 'installing kfp into $(KUBEFLOW)'
+	@$(PYTHON) -m venv $(KUBEFLOW)
+	@$(KUBEFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.3'
+	@$(KUBEFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[kubeflow]' 'pytest>=9.2,<10'
+	@touch $@
+
+kubeflow: $(KUBEFLOW)/.installed
+
 run: $(VENV)/.installed-all
 	@$(BIN)/python -m dags.run '$(RECIPE)' $(foreach override,$(SET),--set '$(override)')
 
 up: $(VENV)/.installed-all
 	@$(BIN)/python -m dags.up --airflow-port $(AIRFLOW_PORT) --mlflow-port $(MLFLOW_PORT)
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev $(KUBEFLOW)/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(PYTEST_ARGS)
+	RECLOOP_KUBEFLOW_PYTHON=$(abspath $(KUBEFLOW)/bin/python) $(BIN)/pytest $(PYTEST_ARGS)
+	$(KUBEFLOW)/bin/pytest tests/pipelines
 
 # What an image is built from is the working tree: a revision that was changed since says so.
 REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)
@@ -74,8 +87,11 @@ image-airflow:
 
 BUILD = --pull=false --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) $(BUILD_ARGS)
 
+sbom: $(VENV)/.installed-dev
+	$(BIN)/python containers/sbom.py --docker $(DOCKER) --output build/sbom $(IMAGES:%=recloop-%:$(TAG))
+
 lock: $(VENV)/.installed-dev
 	$(BIN)/python containers/lock.py
 
 clean:
-	rm -rf .venv .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf .venv .venv-kubeflow .airflow .kubeflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

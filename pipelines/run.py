@@ -3,6 +3,7 @@ same tasks in the same containers, on this machine's engine and without a cluste
 
 import argparse
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     os.environ.setdefault("RECLOOP_HOME", str(Path.cwd()))  # relative places mean the same in a container
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run_id = new_run_id()
     try:
         file = find(options.recipe)
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecloopError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:  # the stage was told to stop, and goes on from its checkpoint next time
+        return 128 + signal.SIGINT
     report(recipe, run_id, records)
     if fault:
         print(fault, file=sys.stderr)
