@@ -12,10 +12,12 @@ import json
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -30,6 +32,20 @@ EXTRAS: Final = {
 SHARED: Final = {"data": "stages", "training": "stages"}  # the one holds all of the other
 # Not in a lock: the project itself, and what a build argument chooses (see components/DESIGN.md).
 UNLOCKED: Final = frozenset({"recloop", "torch"})
+
+
+def requirements(extras: Iterable[str]) -> list[str]:
+    """What pyproject.toml itself asks for: of the core and of `extras`, with the extras that they name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = {Requirement(line) for line in project["dependencies"]}
+    wanted = list(extras)
+    for extra in wanted:  # grows
+        for requirement in map(Requirement, project["optional-dependencies"][extra]):
+            if requirement.name == project["name"]:
+                wanted += sorted(requirement.extras)
+            else:
+                found.add(requirement)
+    return sorted(map(str, found))
 
 
 def resolve(extras: Iterable[str], held: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -55,15 +71,16 @@ def resolve(extras: Iterable[str], held: Mapping[str, str]) -> list[dict[str, An
 
 
 def render(installs: Iterable[Mapping[str, Any]], extras: Iterable[str]) -> str:
-    """A lock's text: one line a package, sorted by name."""
+    """A lock's text: what was asked for, then one line a package, sorted by name."""
+    head = ["# Made by `make lock`; do not edit. What pyproject.toml asks for here:"]
+    head += [f"#   {requirement}" for requirement in requirements(extras)]
     lines = []
     for entry in installs:
         name = canonicalize_name(entry["metadata"]["name"])
         if name not in UNLOCKED:
             sha256 = entry["download_info"]["archive_info"]["hashes"]["sha256"]
-            lines.append(f"{name}=={entry['metadata']['version']} --hash=sha256:{sha256}\n")
-    head = f"# made by `make lock` from the extras [{', '.join(extras)}] of pyproject.toml; do not edit\n"
-    return head + "".join(sorted(lines))
+            lines.append(f"{name}=={entry['metadata']['version']} --hash=sha256:{sha256}")
+    return "\n".join([*head, *sorted(lines)]) + "\n"
 
 
 def pins(lock: Path) -> dict[str, str]:
@@ -80,7 +97,7 @@ def write(image: str) -> None:
     try:
         installs = resolve(extras, pins(lock) | shared)
     except subprocess.CalledProcessError:
-        print(f"{lock.name}: its versions do not fit pyproject.toml any more; resolving anew", file=sys.stderr)
+        print(f"{lock.name}: the versions in it do not fit any more; resolving anew", file=sys.stderr)
         installs = resolve(extras, shared)
     lock.write_text(render(installs, extras))
 
