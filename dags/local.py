@@ -1,4 +1,5 @@
-"""Airflow on this machine alone: SQLite, the local executor, and nothing open to the network."""
+"""Airflow on this machine alone: SQLite (or the database that the environment names), the local executor, and
+nothing open to the network."""
 
 import os
 from pathlib import Path
@@ -20,6 +21,7 @@ def environment(airflow_home: Path, port: int = 8080) -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_home}/airflow.db",
         "RECLOOP_HOME": str(HOME),
         **os.environ,
         "AIRFLOW_HOME": str(airflow_home),
@@ -29,7 +31,6 @@ def environment(airflow_home: Path, port: int = 8080) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_home}/airflow.db",
     }
 
 
