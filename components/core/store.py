@@ -71,10 +71,10 @@ class Store(ABC):
 
     @abstractmethod
     def lock(self, uri: str) -> contextlib.AbstractContextManager["Lock"]:
-        """Hold the right to write `uri`.
+        """Hold the right to write `uri`. A holder that died holds it no longer.
 
         Raises:
-            ConflictError: someone else holds it; says who, where and since when.
+            ConflictError: someone else holds it, and lives; says who, where and since when.
         """
 
 

@@ -222,6 +222,25 @@ def test_tls_with_an_authority_of_ones_own(server, proxy, bucket, monkeypatch, t
         assert open_store(bucket).read_bytes(f"{bucket}/x") == CONTENT
 
 
+@pytest.mark.parametrize("named_by", ["AWS_ENDPOINT_URL", "profile", "profile of s3"])
+def test_the_endpoint_may_come_from_elsewhere_in_the_standard_chain(
+    proxy, bucket, monkeypatch, tmp_path, named_by
+):
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    if named_by == "AWS_ENDPOINT_URL":
+        monkeypatch.setenv(named_by, proxy.endpoint)
+    else:
+        config = tmp_path / "config"
+        of_s3 = f"services = mine\n[services mine]\ns3 =\n  endpoint_url = {proxy.endpoint}\n"
+        config.write_text(
+            "[profile p]\n" + (f"endpoint_url = {proxy.endpoint}\n" if named_by == "profile" else of_s3)
+        )
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        monkeypatch.setenv("AWS_PROFILE", "p")
+    open_store(bucket).write_bytes(f"{bucket}/x", CONTENT)
+    assert proxy.seen == [("PUT", f"/{bucket[5:]}/x")]
+
+
 def test_older_servers_get_no_newer_checksums(proxy, bucket, plain, monkeypatch):
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
     open_store(bucket).write_bytes(f"{bucket}/x", CONTENT)

@@ -1,5 +1,9 @@
 """Transfers through a network that cuts, delays and refuses: whole in the end, or not there at all."""
 
+import filecmp
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -8,6 +12,22 @@ from components.core.errors import InfrastructureError
 from components.core.s3 import client, transfer
 from components.core.store import open_store
 
+MEASURE = """
+import re, sys
+from pathlib import Path
+from components.core.s3 import transfer
+
+def peak():
+    return int(re.search("VmHWM: *\\t? *(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+source, uri, target = sys.argv[1:]
+transfer.put(f"{uri}-small", b"x")
+before = peak()
+transfer.upload(Path(source), uri)
+print(peak() - before)
+transfer.download(uri, Path(target))
+print(peak() - before)
+"""
 SMALL = b"some bytes" * 1000
 
 
@@ -159,6 +179,25 @@ def test_a_server_that_hangs_is_left(proxy, bucket, monkeypatch):
     with pytest.raises(InfrastructureError, match=r"the connection to .* failed \(ReadTimeoutError\)"):
         open_store(bucket).read_bytes(f"{bucket}/x")
     assert proxy.count("GET", "/x") == 2
+
+
+@pytest.mark.slow
+def test_memory_stays_bounded(proxy, bucket, server, tmp_path):
+    path = tmp_path / "huge.bin"
+    with path.open("wb") as file:
+        for number in range(192):
+            file.write(number.to_bytes(4, "big") * 2**18)  # 1 MiB
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path), f"{bucket}/huge", str(tmp_path / "back")],
+        env={**os.environ, "AWS_ENDPOINT_URL_S3": server},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    upload_mib, download_mib = map(float, measured.stdout.split())
+    assert filecmp.cmp(path, tmp_path / "back", shallow=False)
+    assert upload_mib < 64
+    assert download_mib < 96
 
 
 def test_the_bucket_stands_in_the_path_of_a_custom_endpoint(proxy, bucket):

@@ -37,6 +37,8 @@ _WHAT_TO_CHECK: Mapping[str, str] = {
     "TokenRefreshRequired": _EXPIRED,
     "RequestTimeTooSkewed": "this machine's clock differs too much from the server's; set it",
     "RequestExpired": "this machine's clock differs too much from the server's; set it",
+    "400": "refused without a reason, as HEAD requests are: mostly an expired session token or a wrong "
+    "AWS_DEFAULT_REGION",
     "InvalidObjectState": "the object is archived; restore it first",
     "NotImplemented": "the server does not know something in the request; for an older one set "
     "AWS_REQUEST_CHECKSUM_CALCULATION=when_required and AWS_RESPONSE_CHECKSUM_VALIDATION=when_required",

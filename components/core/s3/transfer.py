@@ -32,7 +32,12 @@ Result = TypeVar("Result")
 
 PART = 16 * 2**20  # bytes; what is larger moves in parts of this size, up to 8 at a time
 PAUSES_S = (1.0, 4.0, 16.0)  # between the tries of one whole object
-_PARTS = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=8)
+_PARTS = TransferConfig(
+    multipart_threshold=PART,
+    multipart_chunksize=PART,
+    max_concurrency=8,
+    max_io_queue=100,  # chunks of 256 KiB that wait for the disk: 25 MiB; the default may hold 250
+)
 _CUT = (FlexibleChecksumError, HTTPClientError, HTTPError, IncompleteReadError, ConnectionError, TimeoutError)
 
 

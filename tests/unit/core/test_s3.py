@@ -4,41 +4,25 @@ import itertools
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from botocore.exceptions import ClientError
 
-from components.core.errors import ConflictError, InfrastructureError, InvalidInputError
+from components.core.errors import ConflictError, InvalidInputError
 from components.core.manifest import MANIFEST, read_manifest
 from components.core.recipe.reading import build_recipe
 from components.core.s3 import S3Store
-from components.core.s3.keys import matches
+from components.core.s3.errors import explain
+from components.core.s3.keys import find, matches
 from components.core.stage import execute
-from components.core.store import open_store
+from components.core.store import name_of, open_store
 
 NUMBERS = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def endpoint():
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def bucket(endpoint, monkeypatch):
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "a-secret-word",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
+def bucket(s3_server, monkeypatch):
+    for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    name = f"bucket{next(NUMBERS)}"
-    boto3.client("s3").create_bucket(Bucket=name)
-    return f"s3://{name}"
+    return f"s3://{s3_server.bucket(f'unit-{next(NUMBERS)}')}"
 
 
 def test_bytes_go_in_and_out(bucket, tmp_path):
@@ -108,35 +92,75 @@ def test_more_objects_than_a_page_holds(bucket):
     assert len(store.list_files(f"{bucket}/in")) == 1005
 
 
-def test_the_lock(bucket):
-    uri = f"{bucket}/artifact"
-    message = r'another run is writing this \(\{"pid": \d+, "host": [^}]*"since": [^}]*\}\); wait'
-    with open_store(uri).lock(uri), pytest.raises(ConflictError, match=message):
-        open_store(uri).lock(uri).__enter__()
-    with pytest.raises(RuntimeError, match="inside"), open_store(uri).lock(uri):
-        raise RuntimeError("inside")
-    assert open_store(uri).list_files(bucket + "/") == []
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a b+c",
+        "per%20cent%",
+        "what?.csv",
+        "#1",
+        "a[1].csv",
+        "star*",
+        "é–ü",
+        "a&b=c;d",
+        "q'uo\"te",
+        "a//b",
+        "tab\there",
+    ],
+)
+def test_a_key_may_hold_any_character(bucket, tmp_path, key):
+    store, uri = open_store(bucket), f"{bucket}/in/{key}"
+    store.write_bytes(uri, b"x")
+    store.write_bytes(f"{bucket}/in/another", b"y")
+    assert store.list_files(uri) == [uri]
+    assert uri in store.list_files(f"{bucket}/in")
+    assert store.fetch(uri, tmp_path / "got").read_bytes() == b"x"
+    store.delete(uri)
+    assert store.list_files(f"{bucket}/in") == [f"{bucket}/in/another"]
 
 
-def test_what_is_wrong_is_said_without_a_secret(bucket, monkeypatch):
-    with pytest.raises(InvalidInputError, match="the bucket does not exist"):
-        open_store("s3://none").list_files("s3://none/x")
-    with pytest.raises(InvalidInputError, match="need s3://bucket/key"):
-        open_store("s3://").read_bytes("s3://")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers credentials
-    monkeypatch.setenv("HOME", "/nonexistent")
-    with pytest.raises(InvalidInputError, match="no AWS credentials found"):
-        open_store(bucket).read_bytes(f"{bucket}/x")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-word")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(InfrastructureError) as caught:
-        open_store(bucket).read_bytes(f"{bucket}/x")
-    assert "a-secret-word" not in str(caught.value)
+def test_a_file_is_named_by_its_keys_end():
+    assert name_of("s3://bucket/in/what?.csv#1") == "what?.csv#1"
+    assert name_of("in/a.csv") == "a.csv"
+
+
+def test_a_prefix_ends_at_a_slash(bucket):
+    store = open_store(bucket)
+    for name in ("a/x", "ab/y", "a.csv", "a/b/z"):
+        store.write_bytes(f"{bucket}/{name}", b"")
+    assert store.list_files(f"{bucket}/a") == [f"{bucket}/a/b/z", f"{bucket}/a/x"]
+
+
+class Unordered:
+    """A server that lists in no order and over several pages, as directory buckets do."""
+
+    def get_paginator(self, name):
+        assert name == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Bucket, Prefix):
+        keys = ["in/c", "in/a", "in/sub/", "in/b", "in/_tmp", "inner"]
+        yield {"Contents": [{"Key": key} for key in keys[:3] if key.startswith(Prefix)]}
+        yield {}
+        yield {"Contents": [{"Key": key} for key in keys[2:] if key.startswith(Prefix)]}
+
+    def head_object(self, **_):
+        raise ClientError({"ResponseMetadata": {"HTTPStatusCode": 404}}, "HeadObject")
+
+
+@pytest.mark.parametrize("key", ["in", "in/", "in/[a-c]"])
+def test_a_listing_may_come_in_any_order(key):
+    assert find(Unordered(), "bucket", key) == ["in/a", "in/b", "in/c"]
+
+
+def test_a_bucket_in_another_region_names_it():
+    answer = {
+        "Error": {"Code": "301"},
+        "ResponseMetadata": {"HTTPStatusCode": 301, "HTTPHeaders": {"x-amz-bucket-region": "eu-west-1"}},
+    }
+    error = explain("s3://b/k", "the S3 server at x", ClientError(answer, "HeadBucket"))
+    assert isinstance(error, InvalidInputError)
+    assert "the bucket lies in eu-west-1; set AWS_DEFAULT_REGION to it" in str(error)
 
 
 def test_a_stage_from_s3_to_s3(bucket, toy):
