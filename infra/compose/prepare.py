@@ -28,17 +28,19 @@ def main() -> int:
     """Write what is missing; 0 when all is there."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--into", type=Path, default=HERE, metavar="DIRECTORY", help="of compose.yaml")
+    parser.add_argument("--secrets-only", action="store_true", help="no .env; needs no container engine")
     options = parser.parse_args()
     socket = engine_socket()
-    if not socket.is_socket():
+    if not options.secrets_only and not socket.is_socket():
         print(f"{socket}: no container engine listens there; name its socket in DOCKER_HOST", file=sys.stderr)
         return 2
     folder = options.into / "secrets"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (folder / "complete").exists():
         write_secrets(folder)
-    settings = options.into / ".env"
-    settings.write_text(f"RECLOOP_ENGINE_SOCKET={socket}\nRECLOOP_ENGINE_GID={socket.stat().st_gid}\n")
+    if not options.secrets_only:
+        where = f"RECLOOP_ENGINE_SOCKET={socket}\nRECLOOP_ENGINE_GID={socket.stat().st_gid}\n"
+        (options.into / ".env").write_text(where)
     print(f"secrets in {folder}; Airflow's user is admin, the password in {folder / 'airflow-passwords'}")
     return 0
 
