@@ -21,7 +21,7 @@ FROM $PYTHON
 # A volume mounted at a directory of the image takes over its owner.
 RUN groupadd --gid 10001 recloop \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin recloop \
- && install -d -o 10001 -g 10001 /workspace /opt/airflow \
+ && install -d /app && install -d -o 10001 -g 10001 /workspace /opt/airflow \
  && find / -xdev -perm /6000 -type f -exec chmod a-s {} +
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
