@@ -1,7 +1,7 @@
 """A stage's command in a pod of a Kubernetes cluster."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, final
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -21,6 +21,7 @@ from dags.runners.pod import CONTAINER, pod_of
 _KEEP = {"failed": "delete_succeeded_pod", "all": "keep_pod", "none": "delete_pod"}
 _FINAL = {400, 401, 404, 422}  # the cluster will not change its mind; 403 may be a quota that is used up
 _KILLED = 137  # where the cluster ended a pod before its container had an exit code
+_STOPPED = 143
 
 
 @final
@@ -28,15 +29,21 @@ class KubernetesRunner(Runner):
     """Runs stages in pods that Kubernetes' restricted profile admits.
 
     A stage whose worker died runs on; the task's next try finds its pod and follows it to its end.
+
+    Args:
+        on_line: called with each line; the task's log has them from Airflow's own reader of pods, which
+            holds a line back until the next one comes.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+    def __init__(self, recipe: Recipe, on_line: Callable[[str], None] = lambda line: None) -> None:
+        self._recipe, self._on_line = recipe, on_line
         self._operator: StagePod | None = None
 
     def run(self, invocation: Invocation, context: Context) -> Ended:
         with _speaking_to_the_cluster():
-            self._operator = StagePod(recipe=self._recipe, invocation=invocation, run_id=context["run_id"])
+            self._operator = StagePod(
+                recipe=self._recipe, invocation=invocation, run_id=context["run_id"], on_line=self._on_line
+            )
             ended: Ended = execute(self._operator, context)
         return ended
 
@@ -53,9 +60,17 @@ class StagePod(KubernetesPodOperator):  # type: ignore[misc]  # Airflow's types 
     Returns: `Ended`.
     """
 
-    def __init__(self, *, recipe: Recipe, invocation: Invocation, run_id: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        recipe: Recipe,
+        invocation: Invocation,
+        run_id: str,
+        on_line: Callable[[str], None] = lambda line: None,
+        **kwargs: Any,
+    ) -> None:
         how = recipe.orchestration.kubernetes
-        self._lines = Lines(lambda line: None)
+        self._lines = Lines(on_line)
         self._stopped = False
         super().__init__(
             task_id=invocation.spec.name,
@@ -75,6 +90,7 @@ class StagePod(KubernetesPodOperator):  # type: ignore[misc]  # Airflow's types 
         )
 
     def _remember(self, _: str, line: str) -> str:
+        line = line.rstrip("\n")
         self._lines.add(line)
         return line
 
@@ -85,8 +101,8 @@ class StagePod(KubernetesPodOperator):  # type: ignore[misc]  # Airflow's types 
         except ApiException:
             if not self._stopped:  # else the pod is gone, as it was asked to
                 raise
-        if self.remote_pod is None or self._stopped:
-            return Ended(_KILLED, self._lines.last)
+        if self._stopped:
+            return Ended(_STOPPED, self._lines.last)
         return ended(self.remote_pod.to_dict(), self._lines.last)
 
     def on_kill(self) -> None:

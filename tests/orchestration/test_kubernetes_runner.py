@@ -1,7 +1,8 @@
 """Pods: what they ask of a cluster, that Kubernetes takes them, and what their end means."""
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,17 @@ import yaml
 from kubernetes.client import ApiClient
 
 from components.catalog import STAGES
-from components.core.errors import InvalidInputError, is_retryable
+from components.core.errors import InfrastructureError, InvalidInputError, is_retryable
 from components.core.recipe import Recipe
 from components.core.recipe.reading import build_recipe
 from components.core.runs import Invocation, plan, record_place
 from components.core.stage import StageSpec
 from dags.runners.base import Ended, reason_of
-from dags.runners.kubernetes import StagePod, ended
+from dags.runners.kubernetes import KubernetesRunner, StagePod, ended
 from dags.runners.pod import pod_of
+
+from .cluster import Cluster, cluster_at
+from .test_runner_contract import CONTEXT, scripted
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pods"
 RUN = "scheduled__2026-01-01T00:00:00+00:00"
@@ -227,3 +231,47 @@ def test_what_a_pods_end_means(pod: dict[str, Any], expected: Ended) -> None:
     assert is_retryable(found.code) == (found.code not in {3})
     if found.cause:
         assert reason_of("search", found) == f"{found.cause} (exit code {found.code})"
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A cluster that Airflow's connection leads to."""
+    connection = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(tmp_path / "kube.yaml")}}
+    monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps(connection))
+    with cluster_at(tmp_path / "kube.yaml") as found:
+        yield found
+
+
+def test_a_pod_whose_worker_died_is_followed_to_its_end(cluster: Cluster) -> None:
+    program = "import sys, time; print('a', file=sys.stderr); time.sleep(2); print('b', file=sys.stderr)"
+    first = StagePod(recipe=recipe_of(), invocation=scripted(program), run_id=RUN)
+    first.client.create_namespaced_pod("shop", first.build_pod_request_obj(CONTEXT))  # and here it dies
+    lines: list[str] = []
+    again = KubernetesRunner(recipe_of(), lines.append).run(scripted("raise SystemExit(9)"), CONTEXT)
+    assert (again, lines) == (Ended(0, "a\nb"), ["a", "b"])
+    assert len(cluster.pods) == 1
+
+
+def test_a_failed_pod_stays_and_the_next_try_gets_its_own(cluster: Cluster) -> None:
+    runner = KubernetesRunner(recipe_of())
+    assert runner.run(scripted("raise SystemExit(6)"), CONTEXT).code == 6
+    assert runner.run(scripted("pass"), CONTEXT).code == 0
+    assert len(cluster.pods) == 2
+    (kept,) = cluster.living()
+    assert kept.process.returncode == 6
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(422, InvalidInputError), (404, InvalidInputError), (403, InfrastructureError)]
+)
+def test_a_cluster_that_refuses(cluster: Cluster, status: int, kind: type[Exception]) -> None:
+    cluster.refuse = status, "exceeded quota: stages"
+    with pytest.raises(kind, match=f"the cluster refused: {status} .*exceeded quota: stages"):
+        KubernetesRunner(recipe_of()).run(scripted("pass"), CONTEXT)
+
+
+def test_a_cluster_without_a_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    connection = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(tmp_path / "none.yaml")}}
+    monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps(connection))
+    with pytest.raises(InvalidInputError, match=r"orchestration\.kubernetes\.connection: "):
+        KubernetesRunner(recipe_of()).run(scripted("pass"), CONTEXT)
