@@ -159,11 +159,28 @@ def test_a_lock_deleted_by_hand_is_lost(uri):
 
 
 def test_a_release_that_fails_does_not_hide_what_happened(uri, proxy, caplog):
-    proxy.add(method="DELETE", answer=(403, "AccessDenied"), times=1)
+    proxy.add(method="DELETE", answer=(403, "AccessDenied"), times=2)
     with pytest.raises(RuntimeError, match="inside"), open_store(uri).lock(uri):
         raise RuntimeError("inside")
     assert "the lock stays until it lapses" in caplog.text
     acquired(uri).release()
+
+
+def test_a_server_that_knows_no_conditional_deletion(uri, proxy, contents):
+    proxy.add(method="DELETE", answer=(501, "NotImplemented"))
+    with open_store(uri).lock(uri):
+        pass
+    assert contents() == set()
+
+
+def test_a_renewal_that_is_refused_once_stays_conditional(uri, proxy):
+    with open_store(uri).lock(uri) as lock:
+        refused = proxy.add(method="PUT", path="lock", answer=(501, "NotImplemented"))
+        until(lambda: refused.times == 0)
+        open_store(uri).write_bytes(f"{uri}.lock", b"another's")
+        with pytest.raises(InfrastructureError, match="took over"):
+            lock.check()
+        assert open_store(uri).read_bytes(f"{uri}.lock") == b"another's"
 
 
 def test_something_else_in_the_locks_place_is_taken_over(uri):

@@ -15,7 +15,7 @@ import uuid
 from dataclasses import dataclass
 from typing import final
 
-from components.core.errors import ConflictError, InfrastructureError, RecloopError
+from components.core.errors import ConflictError, InfrastructureError, InvalidInputError, RecloopError
 from components.core.s3.client import service
 from components.core.s3.keys import split
 from components.core.s3.transfer import ABSENT, ALWAYS, Condition, NoConditionsError, put, read, unchanged
@@ -105,14 +105,14 @@ class Lease(Lock):
         """Give the lock back, if it is still ours. What fails here is logged: the lock lapses anyway."""
         self._stop.set()
         self._keeper.join()
-        bucket, key = split(self._place)
         try:
             found = self._look()
             if found is None or not self._is_ours(found):
                 return
-            condition = unchanged(found.etag) if self._conditional else ALWAYS
-            with service(self._place) as client:
-                client.delete_object(Bucket=bucket, Key=key, **condition)
+            try:
+                self._delete(unchanged(found.etag) if self._conditional else ALWAYS)
+            except InvalidInputError:  # some servers know conditions of writes, and none of deletions
+                self._delete(ALWAYS)
         except (RecloopError, FileNotFoundError) as error:
             logger.warning("the lock stays until it lapses: %s", error)
 
@@ -125,7 +125,7 @@ class Lease(Lock):
         if found is not None and not self._outlives(found):
             return False
         try:
-            self._etag = self._put(ABSENT if found is None else unchanged(found.etag))
+            self._etag = self._put_first(ABSENT if found is None else unchanged(found.etag))
         except (ConflictError, FileNotFoundError):  # someone was faster, or let go
             return False
         if found is not None:
@@ -151,14 +151,18 @@ class Lease(Lock):
                 )
         return True
 
-    def _put(self, condition: Condition, *, quick: bool = False) -> str:
-        """Write the lock; its ETag."""
-        if self._conditional:
-            try:
-                return put(self._place, self._content(), condition, quick=quick)
-            except NoConditionsError:
-                self._conditional = False
-        return put(self._place, self._content(), quick=quick)
+    def _put_first(self, condition: Condition) -> str:
+        """Write the lock for the first time; its ETag."""
+        try:
+            return put(self._place, self._content(), condition)
+        except NoConditionsError:
+            self._conditional = False
+            return put(self._place, self._content())
+
+    def _delete(self, condition: Condition) -> None:
+        bucket, key = split(self._place)
+        with service(self._place) as client:
+            client.delete_object(Bucket=bucket, Key=key, **condition)
 
     def _server_knows_conditions(self) -> bool:
         """Whether the server refuses two writes that it must refuse; some servers ignore conditions."""
@@ -206,7 +210,8 @@ class Lease(Lock):
         try:
             if not self._conditional:
                 self._find_ours()
-            self._etag = self._put(unchanged(self._etag), quick=quick)
+            condition = unchanged(self._etag) if self._conditional else ALWAYS
+            self._etag = put(self._place, self._content(), condition, quick=quick)
         except (ConflictError, FileNotFoundError):
             # ours still, if it was a try of this renewal whose answer was lost, or two requests crossed
             self._etag = self._find_ours()

@@ -51,7 +51,10 @@ def unchanged(etag: str) -> Condition:
     return {"IfMatch": etag}
 
 
-class NoConditionsError(Exception):
+_NO_CONDITIONS = {"NotImplemented", "InvalidArgument", "InvalidRequest", "501"}
+
+
+class NoConditionsError(InfrastructureError):
     """The server refuses conditional writes."""
 
 
@@ -98,8 +101,8 @@ def put(uri: str, content: bytes, condition: Condition = ALWAYS, *, quick: bool 
         try:
             etag: str = client.put_object(Bucket=bucket, Key=key, Body=content, **condition)["ETag"]
         except ClientError as error:
-            if condition and error.response["ResponseMetadata"]["HTTPStatusCode"] in {400, 501}:
-                raise NoConditionsError from error
+            if condition and error.response["Error"]["Code"] in _NO_CONDITIONS:
+                raise NoConditionsError(f"{uri}: this server has no conditional writes") from error
             raise
         return etag
 
@@ -117,8 +120,8 @@ def create(uri: str, content: bytes) -> None:
     except ConflictError:
         if read(uri)[0] != content:  # else our own: written by a try whose answer was lost
             raise
-    except NoConditionsError:
-        logger.warning("%s: this server has no conditional writes", uri)
+    except NoConditionsError as error:
+        logger.warning("%s", error)
         put(uri, content)
 
 
