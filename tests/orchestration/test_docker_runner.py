@@ -11,6 +11,7 @@ import pytest
 
 from components.catalog import INGEST, PREPARE, SEARCH
 from components.core.containers import container_of, labels_of
+from components.core.disk import user_on_disk
 from components.core.errors import InfrastructureError, InvalidInputError, is_retryable
 from components.core.recipe import Recipe
 from components.core.recipe.reading import build_recipe
@@ -103,14 +104,14 @@ def test_only_what_a_stage_needs_of_the_disk_is_mounted(tmp_path: Path) -> None:
 def test_a_workspace_that_the_images_user_cannot_write_to(tmp_path: Path) -> None:
     recipe = recipe_of(workspace=str(tmp_path))
     if os.geteuid() != 0:
-        assert runner._owner(recipe, "10001:10001") == f"{os.getuid()}:{tmp_path.stat().st_gid}"
+        assert user_on_disk(recipe, "10001:10001") == f"{os.getuid()}:{tmp_path.stat().st_gid}"
         return
     with pytest.raises(InvalidInputError, match=rf"`chown 10001:10001 {tmp_path}`"):
-        runner._owner(recipe, "10001:10001")
+        user_on_disk(recipe, "10001:10001")
     tmp_path.chmod(0o777)
-    assert runner._owner(recipe, "10001:10001") is None
+    assert user_on_disk(recipe, "10001:10001") is None
     os.chown(tmp_path, 1234, 5678)
-    assert runner._owner(recipe, "10001:10001") == "1234:5678"
+    assert user_on_disk(recipe, "10001:10001") == "1234:5678"
 
 
 def test_a_registry_out_of_reach(tmp_path: Path) -> None:

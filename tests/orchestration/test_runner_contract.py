@@ -171,7 +171,7 @@ def test_a_stopped_stage_may_save_itself(make_runner: MakeRunner) -> None:
     def on_line(line: str) -> None:
         lines.append(line)
         if line == "ready":
-            threading.Thread(target=runner.stop).start()
+            threading.Timer(0.5, runner.stop).start()
 
     runner = make_runner(on_line)
     started = time.monotonic()
@@ -203,7 +203,7 @@ def test_a_stubborn_stage_is_ended_for_good(make_runner: MakeRunner, monkeypatch
     monkeypatch.setattr("dags.runners.docker.STOP_GRACE_S", 1)
     monkeypatch.setattr("dags.runners.kubernetes.STOP_GRACE_S", 1)
     program = _SAVES_ITSELF.replace("    sys.exit(143)\n", "")
-    runner = make_runner(lambda line: line == "ready" and threading.Thread(target=runner.stop).start())
+    runner = make_runner(lambda line: line == "ready" and threading.Timer(0.5, runner.stop).start())
     assert runner.run(scripted(program), CONTEXT).code in {-9, 137, 143}
 
 
