@@ -10,19 +10,14 @@ COPY dags /app/dags
 COPY pipelines /app/pipelines
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
-FROM $PYTHON AS build
-RUN python3 -m venv --without-pip /opt/venv
-COPY containers/locks/airflow.txt containers/trim.sh /build/
-RUN python3 -m pip --python /opt/venv/bin/python install -r /build/airflow.txt \
-      --no-deps --require-hashes --no-cache-dir --no-compile \
- && /build/trim.sh /opt/venv/bin/python /opt/venv/lib/python3.11/site-packages
-
 FROM $PYTHON
 # A volume mounted at a directory of the image takes over its owner.
 RUN groupadd --gid 10001 recloop \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin recloop \
- && install -d /app && install -d -o 10001 -g 10001 /workspace /opt/airflow \
+ && install -d -o 10001 -g 10001 /workspace /opt/airflow \
  && find / -xdev -perm /6000 -type f -exec chmod a-s {} +
+COPY containers/install.sh containers/locks/airflow.txt /usr/local/share/recloop/
+RUN /usr/local/share/recloop/install.sh /usr/local/share/recloop/airflow.txt
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     PYTHONPATH=/app \
@@ -33,10 +28,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     AIRFLOW__CORE__DAGS_FOLDER=/app/dags \
     AIRFLOW__CORE__LOAD_EXAMPLES=False
 WORKDIR /app
-USER 10001:10001
 STOPSIGNAL SIGTERM
 CMD ["airflow", "version"]
-COPY --from=build /opt/venv /opt/venv
+USER 10001:10001
 COPY --from=code /app /app
 ARG VERSION=unknown
 ARG REVISION=unknown
