@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ from kfp import local
 from kfp.local import docker_task_handler
 
 from components.catalog import STAGES
-from components.core.containers import STOP_GRACE_S, container_of
+from components.core.containers import STOP_GRACE_S, USER, container_of
+from components.core.disk import binds, hand_over, user_on_disk
 from components.core.errors import InfrastructureError, InvalidInputError
 from components.core.recipe import Recipe
 from components.core.recipe.containers import PASSED_ON
 from components.core.recipe.reading import source_locations
+from components.core.runs import runs_place
+from components.core.store import join
 
 _RECLOOP = ("RECLOOP_HOME", "RECLOOP_WORKSPACE")
-_GLOB = frozenset("*?[")
 
 
 def check_engine(recipe: Recipe) -> None:
@@ -50,15 +53,23 @@ def check_engine(recipe: Recipe) -> None:
 
 
 def docker_runner(recipe: Recipe, network: str, environment: Mapping[str, str]) -> local.DockerRunner:
-    """KFP's runner; containers get our settings by name, and the directories that the recipe names under
-    the same paths, as the user whose directories they are."""
-    docker_task_handler.run_docker_container = run_container
-    names = (*PASSED_ON, *_RECLOOP, *recipe.orchestration.docker.environment)
+    """KFP's runner; containers get our settings by name and the directories that the recipe names, are never
+    root's, and may do nothing but their work.
+
+    Raises:
+        InvalidInputError: the workspace cannot be written by the user that they run as.
+    """
+    docker = recipe.orchestration.docker
+    own = f"{os.getuid()}:{os.getgid()}" if os.getuid() else f"{USER}:{USER}"
+    user = docker.user or user_on_disk(recipe, own) or own
+    hand_over(recipe, [join(runs_place(recipe), "run")])
+    docker_task_handler.run_docker_container = partial(run_container, user=user)
+    names = (*PASSED_ON, *_RECLOOP, *docker.environment)
+    given = binds(recipe, source_locations(recipe).values())
     return local.DockerRunner(
         network_mode=network,
         environment={name: os.environ[name] for name in names if name in os.environ} | dict(environment),
-        mounts=[Mount(place, place, type="bind") for place in directories(recipe)],
-        user=f"{os.getuid()}:{os.getgid()}",
+        mounts=[Mount(str(b.place), str(b.place), type="bind", read_only=b.read_only) for b in given],
     )
 
 
@@ -67,6 +78,9 @@ def run_container(
     image: str,
     command: Sequence[str],
     volumes: Mapping[str, Any],
+    *,
+    user: str,
+    mounts: Sequence[Mount],
     **options: Any,
 ) -> int:
     """Run a container to its end, print what it says; its exit code.
@@ -74,7 +88,19 @@ def run_container(
     In the place of KFP's own, whose containers remove themselves: it takes one that is gone before it looks
     for a success, whatever it ended with.
     """
-    container = client.containers.create(image, command, volumes=volumes, **options)
+    for place in volumes:
+        _hand_over(Path(place), user)
+    container = client.containers.create(
+        image,
+        command,
+        volumes=volumes,
+        mounts=[Mount("/tmp", None, type="volume"), *mounts],  # noqa: S108  # of the container
+        user=user,
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        **options,
+    )
     try:
         container.start()
         for text in container.logs(stream=True, follow=True):
@@ -84,16 +110,12 @@ def run_container(
         container.stop(timeout=STOP_GRACE_S)
         raise
     finally:
-        container.remove(force=True)
+        container.remove(force=True, v=True)
 
 
-def directories(recipe: Recipe) -> list[str]:
-    """The directories of this machine that stages read and write."""
-    places = (recipe.workspace_uri, *source_locations(recipe).values())
-    return sorted({_directory(Path(place)) for place in places if "://" not in place})
-
-
-def _directory(path: Path) -> str:
-    while _GLOB & set(str(path)) or not path.is_dir():
-        path = path.parent
-    return str(path)
+def _hand_over(place: Path, user: str) -> None:
+    """What KFP has made for a task's outputs is to be its user's, where root runs us."""
+    if os.geteuid() == 0:
+        owner = [int(part) for part in user.split(":")]
+        for path in (place, *place.rglob("*")):
+            os.chown(path, owner[0], owner[-1])

@@ -3,12 +3,9 @@
 import codecs
 import contextlib
 import hashlib
-import itertools
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, final
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
@@ -21,6 +18,7 @@ from docker.types import DeviceRequest, Mount
 from requests import RequestException
 
 from components.core.containers import STOP_GRACE_S, Container, container_of, labels_of
+from components.core.disk import binds, hand_over, user_on_disk
 from components.core.errors import InfrastructureError, InvalidInputError, RecloopError
 from components.core.recipe import Recipe
 from components.core.recipe.containers import PASSED_ON
@@ -67,8 +65,8 @@ class DockerRunner(Runner):
                 on_line=self._on_line,
             )
             image = operator.find_image(f"orchestration.images.{spec.image}")
-            operator.user = docker.user or _owner(recipe, image["Config"].get("User") or "0")
-            _hand_over(recipe, invocation)
+            operator.user = docker.user or user_on_disk(recipe, image["Config"].get("User") or "0")
+            hand_over(recipe, [invocation.record, invocation.output])
             digest = given.digest or (image.get("RepoDigests") or [image["Id"]])[0].rpartition("@")[2]
             operator.set_environment(_environment(docker.environment, given, digest))
             ended: Ended = execute(operator, context)
@@ -199,78 +197,10 @@ def _environment(more: Iterable[str], given: Container, digest: str) -> dict[str
 
 def _mounts(recipe: Recipe, invocation: Invocation) -> list[Mount]:
     """A volume of its own for /tmp, the workspace and, read-only, raw inputs outside it."""
-    mounts = [Mount("/tmp", None, type="volume")]  # noqa: S108  # of the container
-    workspace = _directory(recipe)
-    if workspace is not None:
-        mounts.append(Mount(str(workspace), str(workspace), type="bind"))
     raw = {entry.name for entry in invocation.spec.inputs if entry.artifact is None}
-    for name, uri in invocation.inputs.items():
-        place = None if name not in raw or "://" in uri else _existing(Path(uri))
-        if place is not None and (workspace is None or not place.is_relative_to(workspace)):
-            mounts.append(Mount(str(place), str(place), type="bind", read_only=True))
-    return mounts
-
-
-def _existing(place: Path) -> Path | None:
-    """What stands at `place`, or for a glob the directory below which it looks."""
-    if not place.exists():
-        fixed = itertools.takewhile(lambda part: not set("*?[") & set(part), place.parts)
-        place = Path(*fixed)
-    return place if place.exists() else None
-
-
-def _directory(recipe: Recipe) -> Path | None:
-    """The workspace, if it is a directory; made if it is missing.
-
-    Raises:
-        InvalidInputError: it cannot be made, or the registry's database file lies elsewhere.
-    """
-    uri = recipe.workspace_uri
-    workspace = None if "://" in uri else Path(uri)
-    if workspace is not None:
-        try:
-            workspace.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidInputError(f"workspace {uri}: cannot be made: {error.strerror}") from error
-    scheme, _, database = recipe.tracking_uri.partition(":///")
-    if scheme.startswith("sqlite") and (workspace is None or not Path(database).is_relative_to(workspace)):
-        raise InvalidInputError(
-            f"registry.tracking_uri: got {recipe.tracking_uri!r}, which containers cannot reach; "
-            "need a file in the workspace or an MLflow server"
-        )
-    return workspace
-
-
-def _owner(recipe: Recipe, image_user: str) -> str | None:
-    """The user to run as: the workspace's owner, unless that is root; None for the image's own.
-
-    Raises:
-        InvalidInputError: the image's user cannot write to the workspace.
-    """
-    workspace = _directory(recipe)
-    if workspace is None:
-        return None
-    found = workspace.stat()
-    if found.st_uid != 0:
-        return f"{found.st_uid}:{found.st_gid}"
-    if image_user not in {"0", "root"} and not found.st_mode & stat.S_IWOTH:
-        raise InvalidInputError(
-            f"workspace {workspace}: belongs to root, and stages run as the image's user {image_user}; "
-            f"`chown {image_user} {workspace}`, or set orchestration.docker.user"
-        )
-    return None
-
-
-def _hand_over(recipe: Recipe, invocation: Invocation) -> None:
-    """What a worker that is root has made on the way to a stage's places is to be its user's too."""
-    workspace = _directory(recipe)
-    if workspace is None or os.geteuid() != 0:
-        return
-    owner = workspace.stat()
-    for place in (invocation.record, invocation.output):
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
-        for directory in itertools.takewhile(workspace.__ne__, Path(place).parents):
-            os.chown(directory, owner.st_uid, owner.st_gid)
+    given = binds(recipe, [uri for name, uri in invocation.inputs.items() if name in raw])
+    scratch = Mount("/tmp", None, type="volume")  # noqa: S108  # of the container
+    return [scratch, *(Mount(str(b.place), str(b.place), type="bind", read_only=b.read_only) for b in given)]
 
 
 @contextlib.contextmanager
