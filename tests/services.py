@@ -103,8 +103,11 @@ def free_port() -> int:
 @contextlib.contextmanager
 def serving(command: Sequence[str], url: str, log: Path) -> Iterator[None]:
     """A server process while a `with` block lasts, once it answers at `url`."""
+    settings = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # its workers take 2 GiB
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, env=settings
+        )
     try:
         deadline = time.monotonic() + _START_S
         while not _answers(url):

@@ -158,7 +158,11 @@ def git_sha() -> str | None:
     given = os.environ.get("RECLOOP_GIT_SHA")
     if given:
         return given
-    answer = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:  # no git here
+        return None
     return answer.stdout.strip() or None

@@ -1,9 +1,11 @@
 """Answers from the champion."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.core.errors import InvalidInputError
+from components.core.recipe.judgement import MODEL_NAME
 from components.registry.champion import CHAMPION, champion_version
 from components.registry.connection import connect, default_server, is_new, reaching
 
@@ -23,6 +25,10 @@ def recommend(model: str, tracking_uri: str, user_ids: Sequence[str], k: int) ->
     """
     if k < 1:
         raise InvalidInputError(f"k: got {k}, need at least 1")
+    if not re.match(MODEL_NAME, model):
+        raise InvalidInputError(
+            f"model: got {model!r}, need the name of a registered model, such as a recipe's"
+        )
     if is_new(tracking_uri):
         raise InvalidInputError(f"{tracking_uri}: there is no MLflow database; run a recipe first")
     client = connect(tracking_uri)

@@ -8,6 +8,8 @@ from pydantic import Field, field_validator
 from components.core.recipe.training import Count, Device, MetricName
 from components.core.strategy import Config, Unkeyed
 
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of a registered model; MLflow forbids slashes and colons
+
 
 class Evaluation(Config):
     """The recipe's `evaluation` section: full ranking over all items, no sampled candidates."""
@@ -63,7 +65,7 @@ class RegisterParams(Config):
 class Registry(Config):
     """The recipe's `registry` section: MLflow."""
 
-    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = Field(
+    model: Annotated[str, Field(pattern=MODEL_NAME)] | None = Field(
         default=None, description="name of the registered model; the recipe's name by default"
     )
     tracking_uri: str | None = Field(
