@@ -309,7 +309,7 @@ def test_nothing_is_champion_where_nothing_was_registered(world):
     world.judge(0.5)
     world.register()
     assert find_artifact(world.params.model_copy(update={"model": "other"})) is None
-    with pytest.raises(InvalidInputError, match=r"model: got 'a/b\.yaml', need the name of a registered model"):
+    with pytest.raises(InvalidInputError, match=r"model: got 'a/b\.yaml', need the name"):
         recommend("a/b.yaml", world.tracking_uri, ["x"], 3)
     with pytest.raises(InvalidInputError, match=r"'other' has no champion.*registered models: \['toy'\]"):
         recommend("other", world.tracking_uri, ["x"], 3)
