@@ -13,7 +13,7 @@ from kfp import local
 from kfp.local import docker_task_handler
 
 from components.catalog import STAGES
-from components.core.containers import STOP_GRACE_S, USER, container_of
+from components.core.containers import OVERTIME_S, STOP_GRACE_S, USER, bounded, container_of
 from components.core.disk import binds, hand_over, user_on_disk
 from components.core.errors import InfrastructureError, InvalidInputError
 from components.core.recipe import Recipe
@@ -21,6 +21,7 @@ from components.core.recipe.containers import PASSED_ON
 from components.core.recipe.reading import source_locations
 from components.core.runs import runs_place
 from components.core.store import join
+from pipelines import RUN_ID
 
 _RECLOOP = ("RECLOOP_HOME", "RECLOOP_WORKSPACE")
 
@@ -59,12 +60,17 @@ def docker_runner(recipe: Recipe, network: str, environment: Mapping[str, str]) 
     Raises:
         InvalidInputError: the workspace cannot be written by the user that they run as.
     """
-    docker = recipe.orchestration.docker
+    engine = recipe.orchestration.docker
     own = f"{os.getuid()}:{os.getgid()}" if os.getuid() else f"{USER}:{USER}"
-    user = docker.user or user_on_disk(recipe, own) or own
+    user = engine.user or user_on_disk(recipe, own) or own
     hand_over(recipe, [join(runs_place(recipe), "run")])
-    docker_task_handler.run_docker_container = partial(run_container, user=user)
-    names = (*PASSED_ON, *_RECLOOP, *docker.environment)
+    docker_task_handler.run_docker_container = partial(
+        run_container,
+        user=user,
+        labels={"recloop.recipe": recipe.name, "recloop.run": environment[RUN_ID]},
+        timeout_s=recipe.orchestration.stage_timeout_s + OVERTIME_S,
+    )
+    names = (*PASSED_ON, *_RECLOOP, *engine.environment)
     given = binds(recipe, source_locations(recipe).values())
     return local.DockerRunner(
         network_mode=network,
@@ -80,6 +86,8 @@ def run_container(
     volumes: Mapping[str, Any],
     *,
     user: str,
+    labels: Mapping[str, str],
+    timeout_s: int,
     mounts: Sequence[Mount],
     **options: Any,
 ) -> int:
@@ -92,7 +100,8 @@ def run_container(
         _hand_over(Path(place), user)
     container = client.containers.create(
         image,
-        command,
+        bounded(command, timeout_s),
+        labels=dict(labels),
         volumes=volumes,
         mounts=[Mount("/tmp", None, type="volume"), *mounts],  # noqa: S108  # of the container
         user=user,
@@ -118,4 +127,4 @@ def _hand_over(place: Path, user: str) -> None:
     if os.geteuid() == 0:
         owner = [int(part) for part in user.split(":")]
         for path in (place, *place.rglob("*")):
-            os.chown(path, owner[0], owner[-1])
+            os.chown(path, owner[0], owner[-1], follow_symlinks=False)

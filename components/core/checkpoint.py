@@ -64,6 +64,13 @@ class Checkpoint:
         return True
 
     def discard(self) -> None:
-        """Remove what was saved: the work is done."""
-        for file in self._store.list_files(self._uri):
-            self._store.delete(file)
+        """Remove what was saved: the work is done. Only files that we wrote, by name."""
+        place = join(self._uri, "latest.json")
+        try:
+            names = json.loads(self._store.read_bytes(place))["files"]
+        except FileNotFoundError:
+            return
+        for slot in ("0", "1"):
+            for name in names:
+                self._store.delete(join(self._uri, slot, name))
+        self._store.delete(place)  # last: it knows the names

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.core.recipe import Recipe
@@ -11,6 +12,7 @@ from components.core.stage import StageSpec
 
 USER = 10001  # of the images, and group
 STOP_GRACE_S = 30  # for a checkpoint, between asking a stage to end and ending it
+OVERTIME_S = 300  # an orchestrator's own timeout comes first; this ends the stage when that one died
 _SHM_GIB = 1.0  # of the training image: torch's workers pass tensors there
 _LABEL_LENGTH = 63
 
@@ -62,3 +64,9 @@ def labels_of(recipe: Recipe, spec: StageSpec, run_id: str) -> dict[str, str]:
 
 def _label(value: str) -> str:
     return re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9]+$", "", value[:_LABEL_LENGTH])
+
+
+def bounded(command: Sequence[str], seconds: int) -> list[str]:
+    """A command that ends by itself, and hears every signal: as a container's first process Python would
+    ignore one that comes before its handler."""
+    return ["timeout", f"--kill-after={STOP_GRACE_S}", str(seconds), *command]

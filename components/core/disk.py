@@ -71,7 +71,7 @@ def user_on_disk(recipe: Recipe, image_user: str) -> str | None:
     if image_user not in {"0", "root"} and not found.st_mode & stat.S_IWOTH:
         raise InvalidInputError(
             f"workspace {workspace}: belongs to root, and stages run as the image's user {image_user}; "
-            f"`chown {image_user} {workspace}`, or set orchestration.docker.user"
+            f"`chown -R {image_user} {workspace}`, or set orchestration.docker.user"
         )
     return None
 
@@ -83,9 +83,13 @@ def hand_over(recipe: Recipe, places: Iterable[str]) -> None:
         return
     owner = workspace.stat()
     for place in places:
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
-        for directory in itertools.takewhile(workspace.__ne__, Path(place).parents):
-            os.chown(directory, owner.st_uid, owner.st_gid)
+        assert Path(place).is_relative_to(workspace)
+        above = [*itertools.takewhile(workspace.__ne__, Path(place).parents)]
+        for directory in reversed(above):
+            if directory.is_symlink():  # a stage may write here, and must not lead us elsewhere
+                raise InvalidInputError(f"{directory}: is a link, need a directory")
+            directory.mkdir(exist_ok=True)
+            os.chown(directory, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _existing(place: Path) -> Path | None:

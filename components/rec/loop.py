@@ -103,7 +103,7 @@ def fit(
         if not result.history and schedule.from_start and data.valid.values.numel():
             _judge(learner.model, data, schedule, result, {EPOCH: 0})
         while result.epochs < schedule.epochs and not _exhausted(result, schedule):
-            start = time.monotonic()
+            run.began = time.monotonic()
             epoch = result.epochs + 1
             if not run.train_epoch(f"{name}: epoch {epoch}/{schedule.epochs}", saves):
                 break
@@ -114,8 +114,8 @@ def fit(
                     "finite number; lower training.learning_rate"
                 )
             _judge(learner.model, data, schedule, result, record)
+            result.seconds += time.monotonic() - run.began
             run.start_epoch()
-            result.seconds += time.monotonic() - start
             logger.info("epoch %d: %s", epoch, _line(record, schedule.metric))
             if saves.save_if_due():
                 break
@@ -131,6 +131,7 @@ class _Run:
         order: draws each epoch's order of the train pairs.
         epoch_start: its state before this epoch's draw.
         batches_done: of this epoch.
+        began: when this process began with it, by the monotonic clock.
     """
 
     learner: Learner
@@ -140,6 +141,7 @@ class _Run:
     result: Fit = field(default_factory=Fit)
     batches_done: int = 0
     epoch_start: Tensor = field(init=False)
+    began: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.start_epoch()
@@ -147,6 +149,7 @@ class _Run:
     def start_epoch(self) -> None:
         self.batches_done = 0
         self.epoch_start = self.order.get_state()
+        self.began = time.monotonic()
 
     def train_epoch(self, title: str, saves: "_Saves") -> bool:
         """What is left of the epoch; False when a signal ended it."""
@@ -235,7 +238,7 @@ def _write(directory: Path, run: _Run) -> None:
         "history": result.history,
         "best_epoch": result.best_epoch,
         "best_value": result.best_value if math.isfinite(result.best_value) else None,
-        "seconds": result.seconds,
+        "seconds": result.seconds + time.monotonic() - run.began,
         "batches_done": run.batches_done,
     }
     (directory / _LOOP_FILE).write_text(json.dumps(document))

@@ -14,7 +14,8 @@ from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from components.core.runs import Invocation
 
-OVERTIME_S = 300  # the worker's own timeout comes first; this ends the stage of a worker that died
+KILLED = 137  # where nobody saw the exit code: the container or pod is gone
+KILLED = 137  # where nobody saw the exit code: the container or pod is gone
 _KEPT_LINES = 60
 
 

@@ -17,13 +17,20 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, Mount
 from requests import RequestException
 
-from components.core.containers import STOP_GRACE_S, Container, container_of, labels_of
+from components.core.containers import (
+    OVERTIME_S,
+    STOP_GRACE_S,
+    Container,
+    bounded,
+    container_of,
+    labels_of,
+)
 from components.core.disk import binds, hand_over, user_on_disk
 from components.core.errors import InfrastructureError, InvalidInputError, RecloopError
 from components.core.recipe import Recipe
 from components.core.recipe.containers import PASSED_ON
 from components.core.runs import Invocation
-from dags.runners.base import OVERTIME_S, Ended, Lines, Runner, execute
+from dags.runners.base import KILLED, Ended, Lines, Runner, execute
 
 _GIB = 2**30
 _CPU_PERIOD_US = 100_000
@@ -51,7 +58,7 @@ class DockerRunner(Runner):
             operator = self._operator = StageContainer(
                 task_id=spec.name,
                 image=given.image,
-                command=_bounded(invocation.command(), recipe.orchestration.stage_timeout_s + OVERTIME_S),
+                command=bounded(invocation.command(), recipe.orchestration.stage_timeout_s + OVERTIME_S),
                 container_name=container_name(invocation),
                 labels=labels_of(recipe, spec, context["run_id"]),
                 docker_url=url,
@@ -102,7 +109,14 @@ class StageContainer(DockerOperator):  # type: ignore[misc]  # Airflow's types a
     @cached_property
     def cli(self) -> APIClient:
         """The engine's client, which adds to a container what DockerOperator has no parameters for."""
-        client: APIClient = self.hook.api_client
+        try:
+            client: APIClient = self.hook.api_client
+        except APIError as error:  # the hook logs in to the registry
+            kind = InfrastructureError if error.is_server_error() else InvalidInputError
+            raise kind(
+                f"orchestration.docker.connection: the engine at {self.docker_url} cannot log in with "
+                f"{self.docker_conn_id!r}: {error.explanation or error}"
+            ) from error
         configure, attach = client.create_host_config, client.attach
         client.create_host_config = lambda **given: configure(**given, **self._confinement())
         client.attach = lambda **given: self._pass_on(attach(**{**given, "stdout": False}))
@@ -156,6 +170,10 @@ class StageContainer(DockerOperator):  # type: ignore[misc]  # Airflow's types a
             with contextlib.suppress(DockerContainerFailedException):  # its state says more
                 super().execute(context)
             state = self.cli.inspect_container(self.container_name)["State"]
+        except NotFound:
+            if self.container is None or not self._is_gone():  # an image, a network
+                raise
+            return Ended(KILLED, self._lines.last, "the container was removed from outside")
         finally:  # also after a timeout
             self._remove()
         allowed = f"{self.mem_limit / _GIB:g} GiB (orchestration.resources.{self.task_id}.memory_gib)"
@@ -166,6 +184,13 @@ class StageContainer(DockerOperator):  # type: ignore[misc]  # Airflow's types a
         """Stop the stage. The engine goes on with it should Airflow end this process meanwhile."""
         with contextlib.suppress(NotFound):
             self.cli.stop(self.container_name, timeout=STOP_GRACE_S)
+
+    def _is_gone(self) -> bool:
+        try:
+            self.cli.inspect_container(self.container_name)
+        except NotFound:
+            return True
+        return False
 
     def _remove(self) -> None:
         with contextlib.suppress(NotFound):
@@ -179,11 +204,6 @@ def container_name(invocation: Invocation) -> str:
     """The same for every try of a stage in a run, and for no other."""
     place = hashlib.sha256(f"{invocation.record} {invocation.output}".encode()).hexdigest()[:12]
     return f"recloop-{invocation.spec.name}-{place}"
-
-
-def _bounded(command: list[str], seconds: int) -> list[str]:
-    # As the container's first process Python would also ignore a signal that comes before its handler.
-    return ["timeout", f"--kill-after={STOP_GRACE_S}", str(seconds), *command]
 
 
 def _devices(gpus: int) -> list[DeviceRequest] | None:

@@ -2,12 +2,19 @@
 
 from typing import Any, Final
 
-from components.core.containers import STOP_GRACE_S, USER, Container, container_of, labels_of
+from components.core.containers import (
+    OVERTIME_S,
+    STOP_GRACE_S,
+    USER,
+    Container,
+    bounded,
+    container_of,
+    labels_of,
+)
 from components.core.errors import InvalidInputError
 from components.core.recipe import Recipe
 from components.core.recipe.containers import Kubernetes, Toleration
 from components.core.runs import Invocation
-from dags.runners.base import OVERTIME_S
 
 CONTAINER: Final = "base"  # KubernetesPodOperator's own name for it
 
@@ -26,6 +33,7 @@ def pod_of(recipe: Recipe, invocation: Invocation, run_id: str) -> dict[str, Any
             f"registry.tracking_uri: got {recipe.tracking_uri!r}, which no pod reaches; need an MLflow server"
         )
     spec, how = invocation.spec, recipe.orchestration.kubernetes
+    ends_after_s = recipe.orchestration.stage_timeout_s + OVERTIME_S
     given = container_of(recipe, spec)
     on_gpu = given.gpus > 0
     tolerations = how.tolerations + (how.accelerator.tolerations if on_gpu else ())
@@ -52,7 +60,7 @@ def pod_of(recipe: Recipe, invocation: Invocation, run_id: str) -> dict[str, Any
         },
         "spec": {
             "restartPolicy": "Never",  # Airflow tries again, and knows when not to
-            "activeDeadlineSeconds": recipe.orchestration.stage_timeout_s + OVERTIME_S,
+            "activeDeadlineSeconds": ends_after_s,
             "terminationGracePeriodSeconds": STOP_GRACE_S,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
@@ -62,14 +70,14 @@ def pod_of(recipe: Recipe, invocation: Invocation, run_id: str) -> dict[str, Any
                 "runAsGroup": USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [_container(invocation, given, how)],
+            "containers": [_container(bounded(invocation.command(), ends_after_s), given, how)],
             "volumes": _volumes(given, how),
             **{key: value for key, value in names.items() if value},
         },
     }
 
 
-def _container(invocation: Invocation, given: Container, how: Kubernetes) -> dict[str, Any]:
+def _container(command: list[str], given: Container, how: Kubernetes) -> dict[str, Any]:
     share = {"cpu": f"{given.cpu:g}", "memory": _mebibytes(given.memory_gib)}
     if given.gpus:
         share[how.accelerator.resource] = str(given.gpus)
@@ -81,7 +89,7 @@ def _container(invocation: Invocation, given: Container, how: Kubernetes) -> dic
         "image": given.image,
         "imagePullPolicy": how.image_pull_policy,
         # Kubernetes would put variables in the place of $(NAME)
-        "command": [word.replace("$(", "$$(") for word in invocation.command()],
+        "command": [word.replace("$(", "$$(") for word in command],
         "env": [{"name": name, "value": value} for name, value in environment.items()],
         "envFrom": [{"configMapRef": {"name": name}} for name in how.config_maps]
         + [{"secretRef": {"name": name}} for name in how.secrets],

@@ -208,7 +208,7 @@ def test_the_build_argument_says_which_torch(images: Mapping[str, str]) -> None:
     assert python(images["training"], "import torch; print(torch.__version__)").endswith("+cpu")
 
 
-@stage_images
+@every_image
 def test_bill_of_materials(images: Mapping[str, str], image: str, tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "containers/sbom.py", "--output", tmp_path, images[image]]
     subprocess.run(command, check=True, capture_output=True)

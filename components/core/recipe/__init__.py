@@ -18,6 +18,7 @@ from components.core.recipe.judgement import (
     Promotion,
     RegisterParams,
     Registry,
+    holds_password,
 )
 from components.core.recipe.orchestration import ManualSchedule, Orchestration, Schedule
 from components.core.recipe.prepare import Prepare, PrepareParams
@@ -203,9 +204,15 @@ def default_tracking_uri(workspace: str) -> str:
     """The MLflow that a recipe uses which does not name one.
 
     Raises:
-        InvalidInputError: there is none, since SQLite cannot lie in S3.
+        InvalidInputError: there is none, since SQLite cannot lie in S3; or it holds a password.
     """
     named = os.environ.get("MLFLOW_TRACKING_URI")
+    if named and holds_password(named):
+        raise InvalidInputError(
+            "MLFLOW_TRACKING_URI: holds a password, which would stand in command lines and manifests; name "
+            "an MLflow server there, and put user and password into MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD"
+        )
     if not named and "://" in workspace:
         raise InvalidInputError(
             f"registry.tracking_uri: missing, and {workspace} cannot hold SQLite; "

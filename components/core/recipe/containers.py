@@ -45,7 +45,8 @@ class Docker(Config):
     """The recipe's `orchestration.docker` section: a Docker-compatible engine.
 
     Stages get, by name, these variables of the worker: `PASSED_ON` and those named in `environment`. No
-    value stands in a recipe, a log or a task's page.
+    value stands in a recipe, a log or a task's page; who may use the engine can read them there. Files are
+    not passed on: a profile's keys must be exported (`aws configure export-credentials --format env`).
     """
 
     url: str | None = Field(
@@ -60,12 +61,12 @@ class Docker(Config):
     user: Annotated[str, Field(pattern=r"^\d+(:\d+)?$")] | None = Field(
         default=None,
         description="uid:gid that stages run as; by default the owner of a workspace on disk, else the "
-        "image's user",
+        "image's user. With a rootless engine 0:0 is the engine's own user",
     )
     environment: tuple[VariableName, ...] = Field(
         default=(),
-        description="names of more variables that stages get from the worker; those of AWS's chain, of "
-        "MLflow's client and of proxies they get anyway",
+        description="names of more variables that stages get from the worker; keys and settings of "
+        "AWS's chain, of MLflow's client and of proxies they get anyway",
     )
 
 
@@ -146,6 +147,8 @@ PASSED_ON = (
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
+    "AWS_MAX_ATTEMPTS",
+    "AWS_RETRY_MODE",
     "AWS_REQUEST_CHECKSUM_CALCULATION",
     "AWS_RESPONSE_CHECKSUM_VALIDATION",
     "MLFLOW_TRACKING_URI",
@@ -156,5 +159,8 @@ PASSED_ON = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
     "OMP_NUM_THREADS",
 )

@@ -77,6 +77,11 @@ class Registry(Config):
     @field_validator("tracking_uri")
     @classmethod
     def _no_secret(cls, uri: str | None) -> str | None:
-        if uri is not None and urlsplit(uri).password:
+        if uri is not None and holds_password(uri):
             raise ValueError("holds a password; put it into MLFLOW_TRACKING_PASSWORD instead")
         return uri
+
+
+def holds_password(uri: str) -> bool:
+    """Whether a secret stands in a URI: it would be in command lines, manifests and logs."""
+    return bool(urlsplit(uri).password)

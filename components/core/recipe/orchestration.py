@@ -77,7 +77,8 @@ class Orchestration(Config):
     tags: tuple[str, ...] = Field(default=(), description="shown in the orchestrator, to filter by")
     paused: bool = Field(default=False, description="whether a new DAG starts paused")
     retries: Annotated[int, Field(ge=0, le=20)] = Field(
-        default=2, description="of a task that met an infrastructure fault; a failed gate is never retried"
+        default=2,
+        description="of a task that met an infrastructure fault; Airflow never retries a failed gate",
     )
     retry_delay_s: Annotated[float, Field(ge=0)] = Field(
         default=60.0, description="before the first retry, in seconds; doubles each time"

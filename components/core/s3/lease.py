@@ -209,20 +209,20 @@ class Lease(Lock):
         self._renewals += 1
         try:
             if not self._conditional:
-                self._find_ours()
+                self._find_ours(quick=quick)
             condition = unchanged(self._etag) if self._conditional else ALWAYS
             self._etag = put(self._place, self._content(), condition, quick=quick)
         except (ConflictError, FileNotFoundError):
             # ours still, if it was a try of this renewal whose answer was lost, or two requests crossed
-            self._etag = self._find_ours()
+            self._etag = self._find_ours(quick=quick)
 
-    def _find_ours(self) -> str:
+    def _find_ours(self, *, quick: bool) -> str:
         """The ETag of our lock.
 
         Raises:
             InfrastructureError: it is not ours any more.
         """
-        found = self._look()
+        found = self._look(quick=quick)
         if found is not None and self._is_ours(found):
             return found.etag
         self._lost = f"{self._uri}: lost the right to write it: " + (
@@ -232,9 +232,9 @@ class Lease(Lock):
         )
         raise InfrastructureError(self._lost)
 
-    def _look(self) -> _Found | None:
+    def _look(self, *, quick: bool = False) -> _Found | None:
         try:
-            return _Found(*read(self._place))
+            return _Found(*read(self._place, quick=quick))
         except FileNotFoundError:
             return None
 

@@ -73,19 +73,19 @@ class _KnownObject(BaseSubscriber):  # type: ignore[misc]  # s3transfer's types 
         future.meta.provide_object_etag(self._etag)
 
 
-def read(uri: str) -> tuple[bytes, str]:
+def read(uri: str, *, quick: bool = False) -> tuple[bytes, str]:
     """A small object's content and its ETag."""
     bucket, key = split(uri)
 
     def once() -> tuple[bytes, str]:
-        with service(uri) as client:
+        with service(uri, quick=quick) as client:
             answer = client.get_object(Bucket=bucket, Key=key)
             try:
                 return answer["Body"].read(), answer["ETag"]
             except _CUT as error:
                 raise _CutError(f"{uri}: the connection was cut ({type(error).__name__})") from error
 
-    return _persist(once, _CutError)
+    return once() if quick else _persist(once, _CutError)
 
 
 def put(uri: str, content: bytes, condition: Condition = ALWAYS, *, quick: bool = False) -> str:

@@ -77,6 +77,15 @@ def test_a_damaged_one_is_none(new, tmp_path):
     assert new().load() is None
 
 
+def test_only_what_was_saved_is_removed(new, tmp_path):
+    checkpoint = new()
+    checkpoint.save(writer(1))
+    stranger = tmp_path / "artifact.checkpoint" / "notes.txt"
+    stranger.write_text("mine")
+    checkpoint.discard()
+    assert [path for path in stranger.parent.rglob("*") if path.is_file()] == [stranger]
+
+
 def test_nothing_is_left_of_it(new, tmp_path):
     checkpoint = new()
     checkpoint.save(writer(1))

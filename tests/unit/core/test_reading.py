@@ -272,6 +272,11 @@ def test_places(monkeypatch, tmp_path):
         _ = build().tracking_uri
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow")
     assert build().tracking_uri == "http://mlflow"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://mlflow:hunter2@db/mlflow")
+    with pytest.raises(InvalidInputError, match="MLFLOW_TRACKING_URI: holds a password") as refused:
+        _ = build().tracking_uri
+    assert "hunter2" not in str(refused.value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow")
     assert build(workspace="/elsewhere").workspace_uri == "/elsewhere"
     assert absolute_uri("file:///x") == "/x"
     monkeypatch.setenv("RECLOOP_WORKSPACE", "")  # set, but empty: as if it were not
