@@ -1,5 +1,6 @@
 """One stage of a recipe as an Airflow task. Only URIs, hashes and metrics travel between tasks."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from components.catalog import STAGES
-from components.core.errors import RecloopError, is_retryable
+from components.core.errors import IntegrityError, RecloopError, is_retryable
 from components.core.recipe import Recipe
 from components.core.recipe.reading import read_recipe
 from components.core.runs import Invocation, StageRecord, plan, read_record, record_place, write_record
@@ -93,7 +94,7 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         """
         place, stage = invocation.record, invocation.spec.name
         try:
-            open_store(place).delete(place)  # an earlier try's
+            _forget_failure(place)
             self._runner = choose_runner(recipe, self.log.info)
             ended = self._runner.run(invocation, context)
             record = read_record(place)
@@ -102,7 +103,8 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         except RecloopError as error:
             raise StageFailedError(str(error), retryable=error.retryable) from None
         if ended.code != 0:
-            reason = f"{record.error} (exit code {ended.code})" if record else reason_of(stage, ended)
+            own = record.error if record else ""  # none: killed, or the record is an earlier try's
+            reason = f"{own} (exit code {ended.code})" if own else reason_of(stage, ended)
             raise StageFailedError(reason, retryable=is_retryable(ended.code))
         if record is None:
             raise StageFailedError(f"ended well, but left no record at {place}", retryable=True)
@@ -126,6 +128,16 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
                     context["outlet_events"][outlet].add(Asset(outlet.name), extra=value)
             else:
                 context["outlet_events"][outlet].extra = value
+
+
+def _forget_failure(place: str) -> None:
+    """Drop an earlier try's record, unless it tells of success: the pod of a worker that died may have
+    ended well meanwhile, and is not run again."""
+    with contextlib.suppress(IntegrityError):
+        record = read_record(place)
+        if record is not None and record.status != "failed":
+            return
+    open_store(place).delete(place)
 
 
 def choose_runner(recipe: Recipe, on_line: Callable[[str], None]) -> Runner:

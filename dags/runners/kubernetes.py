@@ -15,12 +15,13 @@ from components.core.containers import STOP_GRACE_S
 from components.core.errors import InfrastructureError, InvalidInputError
 from components.core.recipe import Recipe
 from components.core.runs import Invocation
-from dags.runners.base import Ended, Lines, Runner, execute
+from dags.runners.base import KILLED, Ended, Lines, Runner, execute
 from dags.runners.pod import CONTAINER, pod_of
 
 _KEEP = {"failed": "delete_succeeded_pod", "all": "keep_pod", "none": "delete_pod"}
-_FINAL = {400, 401, 404, 422}  # the cluster will not change its mind; 403 may be a quota that is used up
-_KILLED = 137  # where the cluster ended a pod before its container had an exit code
+# before there is a pod: the cluster will not change its mind; 403 may be a quota that is used up
+_FINAL = {400, 401, 404, 422}
+_GONE = 404
 _STOPPED = 143
 
 
@@ -98,9 +99,13 @@ class StagePod(KubernetesPodOperator):  # type: ignore[misc]  # Airflow's types 
         """Run the pod to its end."""
         try:
             super().execute(context)
-        except ApiException:
-            if not self._stopped:  # else the pod is gone, as it was asked to
+        except ApiException as error:
+            if self.pod is None:  # not even created
                 raise
+            if not self._stopped:  # else it is gone as it was asked to
+                if error.status != _GONE:
+                    raise InfrastructureError(f"lost the pod: {_told(error)}") from error
+                return Ended(KILLED, self._lines.last, "the pod was removed from outside")
         if self._stopped:
             return Ended(_STOPPED, self._lines.last)
         return ended(self.remote_pod.to_dict(), self._lines.last)
@@ -130,7 +135,7 @@ def ended(pod: Mapping[str, Any], said: str) -> Ended:
     status = pod["status"]
     containers = {entry["name"]: entry for entry in status.get("container_statuses") or ()}
     state = ((containers.get(CONTAINER) or {}).get("state") or {}).get("terminated") or {}
-    code = state.get("exit_code", _KILLED)
+    code = state.get("exit_code", KILLED)
     if status.get("phase") == "Succeeded" or code == 0:
         return Ended(0, said)
     reason, message = status.get("reason"), status.get("message")
@@ -138,6 +143,10 @@ def ended(pod: Mapping[str, Any], said: str) -> Ended:
         reason, message = state.get("reason"), state.get("message")
     told = [text.strip() for text in (reason, message) if text and text.strip()]
     return Ended(code, said, f"the cluster ended the pod: {': '.join(told)}" if told else "")
+
+
+def _told(error: ApiException) -> str:
+    return f"{error.status} {error.reason}: {error.body}"
 
 
 @contextlib.contextmanager
@@ -149,6 +158,6 @@ def _speaking_to_the_cluster() -> Iterator[None]:
         raise InvalidInputError(f"orchestration.kubernetes.connection: {error}") from error
     except ApiException as error:
         kind = InvalidInputError if error.status in _FINAL else InfrastructureError
-        raise kind(f"the cluster refused: {error.status} {error.reason}: {error.body}") from error
+        raise kind(f"the cluster refused: {_told(error)}") from error
     except (AirflowException, HTTPError) as error:
         raise InfrastructureError(f"the pod could not be run: {error}") from error

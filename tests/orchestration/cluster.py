@@ -1,6 +1,8 @@
 """As much of a Kubernetes cluster as KubernetesPodOperator speaks to: pods are processes of this machine."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -21,12 +23,16 @@ class Pod:
 
     def __init__(self, manifest: dict[str, Any]) -> None:
         self.manifest = manifest
-        _, *arguments = manifest["spec"]["containers"][0]["command"]
+        command = manifest["spec"]["containers"][0]["command"]
         self.process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [sys.executable if word == "python" else word for word in command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self.lines: list[str] = []
-        self.deleted = False
+        self.deleted = self.removed = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -53,7 +59,12 @@ class Pod:
         """As a cluster does it: at once an answer, then SIGTERM, and after the grace SIGKILL."""
         self.deleted = True
         self.process.terminate()
-        threading.Timer(grace_s, self.process.kill).start()
+        threading.Timer(grace_s, self.kill).start()
+
+    def kill(self) -> None:
+        """With all that it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def described(self) -> dict[str, Any]:
         code = self.process.poll()
@@ -82,8 +93,14 @@ class Cluster:
         self.refuse: tuple[int, str] | None = None  # what the next pod is answered with
 
     def living(self) -> list[Pod]:
-        """Those that were not deleted, or have not ended yet."""
-        return [pod for pod in self.pods.values() if not (pod.deleted and pod.is_done)]
+        """Those that were neither removed, nor deleted and have ended."""
+        return [pod for pod in self.pods.values() if not (pod.removed or (pod.deleted and pod.is_done))]
+
+    def remove(self) -> None:
+        """Every pod, at once, as when their node is taken away."""
+        for pod in self.pods.values():
+            pod.removed = True
+            pod.kill()
 
     def find(self, name: str) -> Pod | None:
         return next((pod for pod in self.living() if pod.manifest["metadata"]["name"] == name), None)
@@ -202,7 +219,7 @@ def cluster_at(kube_config: Path) -> Iterator[Cluster]:
         yield cluster
     finally:
         for pod in cluster.pods.values():
-            pod.process.kill()
+            pod.kill()
         server.shutdown()
         server.server_close()
         thread.join()

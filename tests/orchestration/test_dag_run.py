@@ -155,6 +155,18 @@ def test_a_stage_without_a_record_has_failed(
     assert record(file).stages[0].error.startswith("ended well, but left no record at /")
 
 
+def test_a_killed_stage_does_not_count_as_done_because_an_earlier_try_was(
+    write_recipe: WriteRecipe, fake_stages: FakeStages, tmp_path: Path
+) -> None:
+    recipe, place, spec = read_recipe(write_recipe()), str(tmp_path / "record.json"), STAGES[0]
+    operator = StageOperator(task_id="ingest", spec=spec, recipe="", artifacts={})
+    invocation = plan(recipe, spec, {}, record=place)
+    assert operator.run_stage(recipe, invocation, {}).status == "done"
+    fake_stages.plan(ingest={"code": 137})
+    with pytest.raises(StageFailedError, match=r"ended by SIGKILL \(exit code 137\)"):
+        operator.run_stage(recipe, invocation, {})
+
+
 def test_a_delivery_sets_declared_parameters() -> None:
     event = SimpleNamespace(extra={"place": 's3://shop/Ü "2"/', "unknown": 1})
     context = {

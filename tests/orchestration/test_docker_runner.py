@@ -8,6 +8,8 @@ from typing import Any
 
 import docker
 import pytest
+import requests
+from airflow.providers.docker.hooks.docker import DockerHook
 
 from components.catalog import INGEST, PREPARE, SEARCH
 from components.core.containers import container_of, labels_of
@@ -106,7 +108,7 @@ def test_a_workspace_that_the_images_user_cannot_write_to(tmp_path: Path) -> Non
     if os.geteuid() != 0:
         assert user_on_disk(recipe, "10001:10001") == f"{os.getuid()}:{tmp_path.stat().st_gid}"
         return
-    with pytest.raises(InvalidInputError, match=rf"`chown 10001:10001 {tmp_path}`"):
+    with pytest.raises(InvalidInputError, match=rf"`chown -R 10001:10001 {tmp_path}`"):
         user_on_disk(recipe, "10001:10001")
     tmp_path.chmod(0o777)
     assert user_on_disk(recipe, "10001:10001") is None
@@ -183,6 +185,22 @@ def test_a_missing_image(engine: str) -> None:
     assert "`make images`" in str(raised.value)
 
 
+@pytest.mark.parametrize(("status", "kind"), [(401, InvalidInputError), (500, InfrastructureError)])
+def test_a_registry_that_lets_nobody_in(
+    monkeypatch: pytest.MonkeyPatch, status: int, kind: type[Exception]
+) -> None:
+    response = requests.Response()
+    response.status_code = status
+
+    def log_in(_: DockerHook) -> None:
+        raise docker.errors.APIError("failed", response, "incorrect username or password")
+
+    monkeypatch.setattr(DockerHook, "api_client", property(log_in))
+    recipe = recipe_of({"docker": {"connection": "shop_registry"}})
+    with pytest.raises(kind, match=r"docker\.connection: .* cannot log in with 'shop_registry': incorrect"):
+        DockerRunner(recipe, print).run(scripted("pass"), CONTEXT)
+
+
 @pytest.mark.containers
 def test_an_unknown_network(engine: str) -> None:
     recipe = recipe_of({"docker": {"network": "no-such-network"}})
@@ -202,6 +220,18 @@ def test_an_earlier_tries_container_is_stopped_first(engine: str) -> None:
     with pytest.raises(docker.errors.NotFound):
         client.containers.get(orphan.id)
     assert client.containers.list(all=True, filters={"label": LABEL}) == []
+
+
+@pytest.mark.containers
+def test_a_container_removed_from_outside_is_worth_another_try(engine: str) -> None:
+    invocation = scripted("import sys, time; print('working', file=sys.stderr); time.sleep(600)")
+    client = docker.APIClient(base_url=engine)
+    runner = DockerRunner(
+        recipe_of(), lambda _: client.remove_container(container_name(invocation), force=True)
+    )
+    ended = runner.run(invocation, CONTEXT)
+    assert ended == Ended(137, "working", "the container was removed from outside")
+    assert is_retryable(ended.code)
 
 
 @pytest.mark.containers

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from components.catalog import STAGES
 from components.core.errors import InfrastructureError, InvalidInputError, is_retryable
 from components.core.recipe import Recipe
 from components.core.recipe.reading import build_recipe
-from components.core.runs import Invocation, plan, record_place
+from components.core.runs import Invocation, StageRecord, plan, record_place
 from components.core.stage import StageSpec
 from dags.runners.base import Ended, reason_of
 from dags.runners.kubernetes import KubernetesRunner, StagePod, ended
 from dags.runners.pod import pod_of
+from dags.stage_operator import StageOperator
 
 from .cluster import Cluster, cluster_at
 from .test_runner_contract import CONTEXT, scripted
@@ -259,6 +261,31 @@ def test_a_failed_pod_stays_and_the_next_try_gets_its_own(cluster: Cluster) -> N
     assert len(cluster.pods) == 2
     (kept,) = cluster.living()
     assert kept.process.returncode == 6
+
+
+def test_a_pod_removed_from_outside_is_worth_another_try(cluster: Cluster) -> None:
+    program = "import sys, time\nfor word in 'ab': print(word, file=sys.stderr)\ntime.sleep(600)"
+    ended = KubernetesRunner(recipe_of(), lambda _: cluster.remove()).run(scripted(program), CONTEXT)
+    assert (ended.code, ended.cause) == (137, "the pod was removed from outside")
+    assert is_retryable(ended.code)
+
+
+def test_a_pod_that_ended_well_meanwhile_is_not_run_again(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker died before it saw that; the record is all that tells of it."""
+    recipe = recipe_of(DOCUMENT, "orchestration.kubernetes.keep_pods=all")
+    place = str(tmp_path / "record.json")
+    done = StageRecord("ingest", "done", "2026-01-01T00:00:00+00:00", 1.0, uri="s3://bucket/raw/1")
+    program = f"import pathlib; pathlib.Path({place!r}).write_text({json.dumps(done.__dict__)!r})"
+    invocation = replace(scripted(program), record=place)
+    first = StagePod(recipe=recipe, invocation=invocation, run_id=RUN)
+    first.client.create_namespaced_pod("shop", first.build_pod_request_obj(CONTEXT))
+    (pod,) = cluster.pods.values()
+    assert pod.process.wait(60) == 0
+    operator = StageOperator(task_id="ingest", spec=STAGES[0], recipe="", artifacts={})
+    assert operator.run_stage(recipe, invocation, CONTEXT) == done
+    assert len(cluster.pods) == 1
 
 
 @pytest.mark.parametrize(
