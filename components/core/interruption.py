@@ -11,8 +11,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 @contextmanager
 def held_back() -> Iterator[Callable[[], bool]]:
     """Within the block, the first signal to stop does not break in: the function that the block gets tells
-    whether one came, so that it can save itself and leave. The signal takes effect at the block's end; a
-    second one takes effect at once. Outside the main thread, where signals never arrive, nothing changes.
+    whether one came, so that it can save itself and leave. The signal takes effect at the block's end, and
+    whatever its handler does, the block does not end well then: it may have left early. A second signal takes
+    effect at once. One that is ignored stays so; outside the main thread, where none arrives, nothing changes.
     """
     came: list[int] = []
 
@@ -24,9 +25,10 @@ def held_back() -> Iterator[Callable[[], bool]]:
         for one, handler in before.items():
             signal.signal(one, handler)
 
-    before = {one: signal.getsignal(one) for one in _SIGNALS}
+    handlers = {one: signal.getsignal(one) for one in _SIGNALS}
+    before = {one: handler for one, handler in handlers.items() if handler is not signal.SIG_IGN}
     try:
-        for one in _SIGNALS:
+        for one in before:
             signal.signal(one, note)
     except ValueError:  # not the main thread
         yield lambda: False
@@ -37,3 +39,4 @@ def held_back() -> Iterator[Callable[[], bool]]:
         restore()
         if came:
             signal.raise_signal(came[0])
+            raise SystemExit(128 + came[0])

@@ -56,3 +56,28 @@ def test_another_thread_just_works():
     thread.start()
     thread.join()
     assert answers == [False]
+
+
+def test_an_ignored_signal_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with held_back() as asked:
+            signal.raise_signal(signal.SIGINT)
+            assert not asked()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_who_may_have_left_early_does_not_go_on():
+    def work():
+        with held_back():
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            work()
+        assert ended.value.code == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
