@@ -13,7 +13,7 @@ def held_back() -> Iterator[Callable[[], bool]]:
     """Within the block, the first signal to stop does not break in: the function that the block gets tells
     whether one came, so that it can save itself and leave. The signal takes effect at the block's end, and
     whatever its handler does, the block does not end well then: it may have left early. A second signal takes
-    effect at once. One that is ignored stays so; outside the main thread, where none arrives, nothing changes.
+    effect at once. One that is ignored stays so; outside the main thread, where none arrives, all is as ever.
     """
     came: list[int] = []
 
