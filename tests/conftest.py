@@ -2,11 +2,18 @@
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.services"]
+
+# Airflow reads its settings when it is first imported, which test modules do.
+_AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="recloop-airflow-")
+os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME.name
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parents[1] / "dags")
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so what they start; tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,18 +4,11 @@ import json
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-# Airflow reads its settings when it is first imported, which the test modules do.
-_HOME = tempfile.TemporaryDirectory(prefix="recloop-airflow-")
-os.environ["AIRFLOW_HOME"] = _HOME.name
-os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parents[2] / "dags")
 
 _FAKE_STAGE = """\
 #!{python}
@@ -107,6 +100,6 @@ def airflow_db() -> Path:
     """Airflow's home with an initialized database."""
     from dags.local import initialize
 
-    home = Path(_HOME.name)
+    home = Path(os.environ["AIRFLOW_HOME"])
     initialize(home)
     return home
