@@ -117,8 +117,10 @@ class StageContainer(DockerOperator):  # type: ignore[misc]  # Airflow's types a
                 f"orchestration.docker.connection: the engine at {self.docker_url} cannot log in with "
                 f"{self.docker_conn_id!r}: {error.explanation or error}"
             ) from error
-        configure, attach = client.create_host_config, client.attach
+        configure, create, attach = client.create_host_config, client.create_container, client.attach
         client.create_host_config = lambda **given: configure(**given, **self._confinement())
+        # whoever stops it, or the machine: an engine's own grace is 10 s, or none
+        client.create_container = lambda **given: create(**given, stop_timeout=STOP_GRACE_S)
         client.attach = lambda **given: self._pass_on(attach(**{**given, "stdout": False}))
         return client
 

@@ -170,6 +170,7 @@ def test_a_container_may_do_nothing_but_its_work(engine: str, monkeypatch: pytes
     assert "PRIVATE" not in environment
     assert environment["OMP_NUM_THREADS"] == "2"
     assert environment["RECLOOP_IMAGE_DIGEST"].startswith("sha256:")
+    assert outside["Config"]["StopTimeout"] == 30
     limits = outside["HostConfig"]
     assert (limits["Memory"], limits["MemorySwap"]) == (2**29, 2**29)
     assert limits["CpuQuota"] / limits["CpuPeriod"] == 1.5
