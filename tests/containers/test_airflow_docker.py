@@ -1,10 +1,12 @@
 """Airflow runs every stage in a container, and comes to what the process path comes to."""
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import boto3
 import docker
 import pytest
 import yaml
+from docker.errors import NotFound
 
 from components.catalog import STAGES
 from components.core.manifest import read_manifest
@@ -33,6 +36,10 @@ RECIPE: dict[str, Any] = {
         "samplers": [{"kind": "uniform"}, {"kind": "popularity"}, {"kind": "dns", "pool_size": 4}],
     },
     "training": {"model": {"kind": "mf", "dim": 16}, "learning_rate": 5e-3, "epochs": 4, "device": "cpu"},
+}
+LONG: dict[str, Any] = {
+    "search": {**RECIPE["search"], "epochs": 500, "patience": 500},
+    "source": {"kind": "synthetic", "num_users": 1000, "num_items": 500},
 }
 
 
@@ -114,11 +121,21 @@ def left_over(url: str) -> list[str]:
     return [container.name for container in found]
 
 
+def one_thread(patch: pytest.MonkeyPatch) -> None:
+    """As results are compared to the last digit."""
+    patch.setenv("OMP_NUM_THREADS", "1")
+    patch.delenv("RECLOOP_WORKSPACE", raising=False)
+
+
+def lead_to(s3_server: S3Server, mlflow_server: str, patch: pytest.MonkeyPatch) -> None:
+    for name, value in s3_server.environment.items():
+        patch.setenv(name, value)
+    patch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+
+
 @pytest.fixture
 def loops(tmp_path: Path, images: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Loops:
-    """With one thread, as results are compared to the last digit."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.delenv("RECLOOP_WORKSPACE", raising=False)
+    one_thread(monkeypatch)
     return Loops(tmp_path, images)
 
 
@@ -127,10 +144,9 @@ def bucket(
     s3_server: S3Server, mlflow_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> str:
     """A bucket of the test's own; the environment leads to it and to MLflow."""
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
-    return s3_server.bucket(request.node.name.replace("_", "-")[:60].strip("-"))
+    lead_to(s3_server, mlflow_server, monkeypatch)
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name)
+    return s3_server.bucket(name[-60:].strip("-"))
 
 
 def test_six_containers_come_to_the_same_bytes(loops: Loops, bucket: str, engine: str) -> None:
@@ -186,13 +202,53 @@ def test_a_workspace_and_a_source_on_disk(
     assert left_over(engine) == []
 
 
-def test_a_killed_search_goes_on_from_its_checkpoint_in_s3(
-    loops: Loops, bucket: str, engine: str, s3_server: S3Server
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    hashes: Mapping[str, str]
+    measured: Mapping[str, float]
+
+    @classmethod
+    def of(cls, record: RunRecord) -> "Outcome":
+        return cls(hashes(record), measured(record))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory,
+    images: Mapping[str, str],
+    s3_server: S3Server,
+    mlflow_server: str,
+) -> Outcome:
+    """Of the long search."""
+    with pytest.MonkeyPatch.context() as patch:
+        one_thread(patch)
+        lead_to(s3_server, mlflow_server, patch)
+        loops = Loops(tmp_path_factory.mktemp("undisturbed"), images)
+        workspace = f"workspace=s3://{s3_server.bucket('undisturbed')}/process"
+        return Outcome.of(loops.process(loops.write(**LONG), workspace, "registry.model=undisturbed"))
+
+
+@pytest.mark.parametrize(
+    ("end", "ending"),
+    [
+        ("kill", ["ended by SIGKILL (exit code 137)"]),
+        ("stop", ["search: told to stop: saved after", "(exit code 143)"]),
+    ],
+    ids=["kill", "stop"],
+)
+def test_an_ended_search_goes_on_from_its_checkpoint_in_s3(
+    loops: Loops,
+    bucket: str,
+    engine: str,
+    s3_server: S3Server,
+    undisturbed: Outcome,
+    end: str,
+    ending: list[str],
 ) -> None:
-    longer = {**RECIPE["search"], "epochs": 500, "patience": 500}
-    file = loops.write(search=longer, source={"kind": "synthetic", "num_users": 1000, "num_items": 500})
-    workspace = f"workspace=s3://{bucket}/docker"
-    model = "registry.model=killed"
+    file = loops.write(**LONG)
+    workspace, model = f"workspace=s3://{bucket}/docker", f"registry.model={end}"
     log = loops.folder / "run.log"
     with log.open("wb") as output:
         running = subprocess.Popen(
@@ -204,18 +260,17 @@ def test_a_killed_search_goes_on_from_its_checkpoint_in_s3(
         (search,) = engine_client(engine).containers.list(
             filters={"label": ["recloop.recipe=tiny", "recloop.stage=search"]}
         )
-        search.kill()
+        with suppress(NotFound):  # the runner may have removed it already
+            getattr(search, end)()
         assert running.wait(RUN_S) == 0, log.read_text()[-6000:]
     finally:
         running.kill()
         running.wait()
     said = log.read_text()
-    assert "ended by SIGKILL (exit code 137)" in said
-    assert "search: resumed after epoch" in said
-    resumed = newest(file, workspace, model)
-    undisturbed = loops.process(file, f"workspace=s3://{bucket}/process", "registry.model=undisturbed")
-    assert hashes(resumed) == hashes(undisturbed)
-    assert measured(resumed) == measured(undisturbed)
+    for words in [*ending, "search: resumed after epoch"]:
+        assert words in said
+    assert Outcome.of(newest(file, workspace, model)) == undisturbed
+    assert left_over(engine) == []
 
 
 def has_checkpoint(s3: Any, bucket: str) -> bool:
