@@ -69,4 +69,5 @@ def _label(value: str) -> str:
 def bounded(command: Sequence[str], seconds: int) -> list[str]:
     """A command that ends by itself, and hears every signal: as a container's first process Python would
     ignore one that comes before its handler."""
-    return ["timeout", f"--kill-after={STOP_GRACE_S}", str(seconds), *command]
+    # foreground: else a signal reaches the command twice, and the second one does not wait for a checkpoint
+    return ["timeout", "--foreground", f"--kill-after={STOP_GRACE_S}", str(seconds), *command]
