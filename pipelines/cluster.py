@@ -4,7 +4,7 @@ from typing import Final
 
 from kfp import dsl, kubernetes
 
-from components.core.containers import USER, Container
+from components.core.containers import USER, Container, mebibytes
 from components.core.recipe import Recipe
 from components.core.recipe.containers import PASSED_ON, Kubernetes, Toleration
 from pipelines import RUN_ID
@@ -36,16 +36,16 @@ def place(task: dsl.PipelineTask, recipe: Recipe, container: Container) -> None:
 
 
 def _give(task: dsl.PipelineTask, container: Container, cluster: Kubernetes) -> None:
-    cpu, memory = f"{container.cpu:g}", f"{round(container.memory_gib * 1024)}Mi"
+    cpu, memory = f"{container.cpu:g}", mebibytes(container.memory_gib)
     task.set_cpu_request(cpu).set_cpu_limit(cpu).set_memory_request(memory).set_memory_limit(memory)
     task.set_env_variable("OMP_NUM_THREADS", str(container.threads))
     if container.digest:
         task.set_env_variable("RECLOOP_IMAGE_DIGEST", container.digest)
     if container.gpus:
         task.set_accelerator_type(cluster.accelerator.resource).set_accelerator_limit(container.gpus)
-    kubernetes.empty_dir_mount(task, "scratch", "/tmp", size_limit=_mebibytes(cluster.scratch_gib))  # noqa: S108
+    kubernetes.empty_dir_mount(task, "scratch", "/tmp", size_limit=mebibytes(cluster.scratch_gib))  # noqa: S108
     if container.shm_gib:
-        size = _mebibytes(container.shm_gib)
+        size = mebibytes(container.shm_gib)
         kubernetes.empty_dir_mount(task, "shm", "/dev/shm", medium="Memory", size_limit=size)  # noqa: S108
 
 
@@ -80,7 +80,3 @@ def _longest_s(recipe: Recipe) -> int:
     how = recipe.orchestration
     waits_s = how.retry_delay_s * (2.0**how.retries - 1)
     return round((how.retries + 1) * how.stage_timeout_s + waits_s)
-
-
-def _mebibytes(gib: float) -> str:
-    return f"{round(gib * 1024)}Mi"

@@ -71,3 +71,8 @@ def bounded(command: Sequence[str], seconds: int) -> list[str]:
     ignore one that comes before its handler."""
     # foreground: else a signal reaches the command twice, and the second one does not wait for a checkpoint
     return ["timeout", "--foreground", f"--kill-after={STOP_GRACE_S}", str(seconds), *command]
+
+
+def mebibytes(gib: float) -> str:
+    """A size in Kubernetes' words."""
+    return f"{round(gib * 1024)}Mi"

@@ -10,6 +10,7 @@ from components.core.containers import (
     bounded,
     container_of,
     labels_of,
+    mebibytes,
 )
 from components.core.errors import InvalidInputError
 from components.core.recipe import Recipe
@@ -78,7 +79,7 @@ def pod_of(recipe: Recipe, invocation: Invocation, run_id: str) -> dict[str, Any
 
 
 def _container(command: list[str], given: Container, how: Kubernetes) -> dict[str, Any]:
-    share = {"cpu": f"{given.cpu:g}", "memory": _mebibytes(given.memory_gib)}
+    share = {"cpu": f"{given.cpu:g}", "memory": mebibytes(given.memory_gib)}
     if given.gpus:
         share[how.accelerator.resource] = str(given.gpus)
     environment = {"OMP_NUM_THREADS": str(given.threads)}
@@ -111,17 +112,13 @@ _PLACES = {"scratch": "/tmp", "shm": "/dev/shm"}  # noqa: S108  # of the pod
 
 def _volumes(given: Container, how: Kubernetes) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [
-        {"name": "scratch", "emptyDir": {"sizeLimit": _mebibytes(how.scratch_gib)}}
+        {"name": "scratch", "emptyDir": {"sizeLimit": mebibytes(how.scratch_gib)}}
     ]
     if given.shm_gib:
-        shm = {"medium": "Memory", "sizeLimit": _mebibytes(given.shm_gib)}
+        shm = {"medium": "Memory", "sizeLimit": mebibytes(given.shm_gib)}
         volumes.append({"name": "shm", "emptyDir": shm})
     return volumes
 
 
 def _toleration(toleration: Toleration) -> dict[str, Any]:
     return toleration.model_dump(mode="json", exclude_none=True)
-
-
-def _mebibytes(gib: float) -> str:
-    return f"{round(gib * 1024)}Mi"
