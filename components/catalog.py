@@ -12,11 +12,22 @@ from components.core.recipe import (
 )
 from components.core.stage import InputSpec, Resources, StageSpec
 
+
+def found(name: str, artifact: str, default: str) -> InputSpec:
+    """An input that the stage finds for itself: what there was before. See `InputSpec.keyed`."""
+    return InputSpec(name=name, artifact=artifact, required=False, keyed=False, default=default)
+
+
 INGEST: Final = StageSpec(
     name="ingest",
     params=IngestParams,
-    inputs=tuple(
-        InputSpec(name=name, artifact=None, required=False) for name in ("source", "train", "valid", "test")
+    inputs=(
+        *(
+            InputSpec(name=name, artifact=None, required=False)
+            for name in ("source", "train", "valid", "test")
+        ),
+        found("previous", "interactions", "components.data.deliveries:find_previous"),
+        found("champion", "interactions", "components.registry.champion:find_interactions"),
     ),
     output="interactions",
     run="components.ingest.run:run",
@@ -26,7 +37,10 @@ INGEST: Final = StageSpec(
 PREPARE: Final = StageSpec(
     name="prepare",
     params=PrepareParams,
-    inputs=(InputSpec(name="interactions", artifact="interactions"),),
+    inputs=(
+        InputSpec(name="interactions", artifact="interactions"),
+        found("champion", "dataset", "components.registry.champion:find_dataset"),
+    ),
     output="dataset",
     run="components.prepare.run:run",
     contract="components.data.contracts.dataset:validate",
@@ -45,7 +59,11 @@ SEARCH: Final = StageSpec(
 RETRAIN: Final = StageSpec(
     name="retrain",
     params=RetrainParams,
-    inputs=(InputSpec(name="dataset", artifact="dataset"), InputSpec(name="policy", artifact="policy")),
+    inputs=(
+        InputSpec(name="dataset", artifact="dataset"),
+        InputSpec(name="policy", artifact="policy"),
+        found("champion", "model", "components.registry.champion:find_start"),
+    ),
     output="model",
     run="components.retrain.run:run",
     contract="components.data.contracts.model:validate",
@@ -60,13 +78,8 @@ EVALUATE: Final = StageSpec(
         InputSpec(name="dataset", artifact="dataset"),
         InputSpec(name="policy", artifact="policy"),
         InputSpec(name="model", artifact="model"),
-        InputSpec(
-            name="champion",
-            artifact="model",
-            required=False,
-            keyed=False,
-            default="components.registry.champion:find_artifact",
-        ),
+        found("champion", "model", "components.registry.champion:find_artifact"),
+        found("champion_dataset", "dataset", "components.registry.champion:find_training_dataset"),
     ),
     output="evaluation",
     run="components.evaluate.run:run",

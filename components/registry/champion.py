@@ -1,10 +1,16 @@
 """Who is champion of a registered model."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, final
 
 from components.core.errors import InvalidInputError
+from components.core.manifest import read_manifest
+from components.core.recipe import IngestParams, PrepareParams, RetrainParams
+from components.core.recipe.quality import Changes, Vocabulary
 from components.registry.connection import connect, is_new, reaching
+
+logger = logging.getLogger(__name__)
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
@@ -30,11 +36,12 @@ class Named(Protocol):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """The version under the alias `champion`, and the model artifact that it was made from."""
+    """The version under the alias `champion`, and the artifacts that it was made from."""
 
     version: str
     model_uri: str
     model_sha256: str
+    dataset_uri: str | None
 
 
 def find_champion(params: Named) -> Champion | None:
@@ -58,13 +65,54 @@ def find_champion(params: Named) -> Champion | None:
             f"(got {sorted(tags)}), so it cannot be compared with; move the alias to a version that a run "
             "has registered, or delete the alias"
         )
-    return Champion(version=version, model_uri=tags[MODEL_URI], model_sha256=tags[MODEL_SHA256])
+    return Champion(
+        version=version,
+        model_uri=tags[MODEL_URI],
+        model_sha256=tags[MODEL_SHA256],
+        dataset_uri=tags.get(DATASET_URI),
+    )
 
 
 def find_artifact(params: Named) -> str | None:
     """URI of the champion's model artifact, or None; see `find_champion`."""
     champion = find_champion(params)
     return champion.model_uri if champion else None
+
+
+def find_training_dataset(params: Named) -> str | None:
+    """URI of the dataset that the champion was trained on, or None; gone data is told and missed."""
+    champion = find_champion(params) if params.model else None
+    if champion is None or champion.dataset_uri is None:
+        return None
+    return champion.dataset_uri if _is_there(champion.dataset_uri) else None
+
+
+def find_dataset(params: PrepareParams) -> str | None:
+    """The same, where the recipe bounds how the vocabulary may change."""
+    return None if params.vocabulary == Vocabulary() else find_training_dataset(params)
+
+
+def find_interactions(params: IngestParams) -> str | None:
+    """URI of the delivery that the champion learned from, where the recipe bounds the change since."""
+    dataset = None if params.quality.champion == Changes() else find_training_dataset(params)
+    if dataset is None:
+        return None
+    uri = read_manifest(dataset).inputs["interactions"].uri
+    return uri if _is_there(uri) else None
+
+
+def find_start(params: RetrainParams) -> str | None:
+    """URI of the champion's model artifact, where the recipe trains on from it."""
+    return find_artifact(params) if params.training.warm_start == "champion" and params.model else None
+
+
+def _is_there(uri: str) -> bool:
+    try:
+        read_manifest(uri)
+    except FileNotFoundError:
+        logger.warning("%s: the champion was made from it, but it is gone; nothing is compared with it", uri)
+        return False
+    return True
 
 
 def champion_version(client: Any, model: str) -> str | None:

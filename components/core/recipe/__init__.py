@@ -1,7 +1,8 @@
 """A recipe: one frozen, validated description of a loop.
 
-Sections follow the stages: `source`, `prepare`, `search`, `training`, `evaluation`, `promotion`,
-`registry`; `schedule` and `orchestration` say when and how it runs.
+Sections follow the stages: `source`, `quality`, `prepare`, `search`, `training`, `evaluation`,
+`promotion`, `registry`, `card`; `schedule`, `orchestration` and `notifications` say when and how it runs
+and who is told.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from components.core.errors import InvalidInputError
+from components.core.recipe.card import Card
 from components.core.recipe.judgement import (
     EvaluateParams,
     Evaluation,
@@ -20,8 +22,10 @@ from components.core.recipe.judgement import (
     Registry,
     holds_password,
 )
+from components.core.recipe.notification import Notification
 from components.core.recipe.orchestration import ManualSchedule, Orchestration, Schedule
 from components.core.recipe.prepare import Prepare, PrepareParams
+from components.core.recipe.quality import DATASET_TABLES, Quality
 from components.core.recipe.search import NoSearch, SearchConfig, SearchParams
 from components.core.recipe.source import FilesSource, IngestParams, Source
 from components.core.recipe.training import RetrainParams, Training
@@ -74,6 +78,7 @@ class Recipe(Config):
     max_rejected_fraction: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.01, description="more unusable rows than this share stop the run"
     )
+    quality: Quality = Field(default=Quality(), description="what data must be like to go on")
     prepare: Prepare = Prepare()
     search: SearchConfig = Field(
         default=NoSearch(), description="what is decided by a search before the model is trained"
@@ -82,8 +87,12 @@ class Recipe(Config):
     evaluation: Evaluation = Evaluation()
     promotion: Promotion = Promotion()
     registry: Registry = Registry()
+    card: Card = Field(default=Card(), description="what model cards say beside what the run found")
     schedule: Schedule = Field(default=ManualSchedule(), description="when an orchestrator runs it")
     orchestration: Orchestration = Orchestration()
+    notifications: tuple[Notification, ...] = Field(
+        default=(), description="who is told, through Airflow's notifiers"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -96,7 +105,12 @@ class Recipe(Config):
         """What two sections say against each other, one line each."""
         missing = sorted(
             metric
-            for metric in {self.promotion.metric, *self.promotion.floors}
+            for metric in {
+                self.promotion.metric,
+                *self.promotion.floors,
+                *self.promotion.bounds,
+                *(guardrail.metric for guardrail in self.promotion.guardrails),
+            }
             if int(metric.partition("@")[2]) not in self.evaluation.ks
         )
         if missing:
@@ -168,27 +182,45 @@ class Recipe(Config):
 
     def stage_params(self) -> dict[str, Config]:
         """Stage name → its parameters."""
+        registered = {"model": self.model_name, "tracking_uri": self.tracking_uri}
         return {
             "ingest": IngestParams(
-                source=self.source, max_rejected_fraction=self.max_rejected_fraction, seed=self.seed
+                source=self.source,
+                max_rejected_fraction=self.max_rejected_fraction,
+                seed=self.seed,
+                quality=self._quality_of("interactions"),
+                deliveries=f"{self.workspace_uri}/{self.name}/interactions",
+                **registered,
             ),
-            "prepare": PrepareParams(**dict(self.prepare), seed=self.seed),
+            "prepare": PrepareParams(
+                **dict(self.prepare),
+                seed=self.seed,
+                expectations=self._quality_of(*DATASET_TABLES).expectations,
+                vocabulary=self.quality.vocabulary,
+                **registered,
+            ),
             "search": SearchParams(search=self.search, training=self.training, seed=self.seed),
-            "retrain": RetrainParams(training=self.training, seed=self.seed),
+            "retrain": RetrainParams(training=self.training, seed=self.seed, **registered),
             "evaluate": EvaluateParams(
                 evaluation=self.evaluation,
                 promotion=self.promotion,
-                model=self.model_name,
-                tracking_uri=self.tracking_uri,
                 device=self.training.device,
+                seed=self.seed,
+                **registered,
             ),
             "register": RegisterParams(
-                model=self.model_name,
-                tracking_uri=self.tracking_uri,
                 experiment=self.name,
+                policy=self.promotion.policy,
+                ledger=f"{self.workspace_uri}/ledgers",
+                **registered,
                 recipe=self.document(),
             ),
         }
+
+    def _quality_of(self, *tables: str) -> Quality:
+        """The section with the expectations over some tables alone."""
+        chosen = tuple(found for found in self.quality.expectations if found.table in tables)
+        return self.quality.model_copy(update={"expectations": chosen})
 
     def document(self) -> dict[str, Any]:
         """The recipe as plain JSON values, defaults included."""

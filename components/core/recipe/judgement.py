@@ -1,14 +1,20 @@
 """How a model is measured and what it must reach."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.core.recipe.training import Count, Device, MetricName
 from components.core.strategy import Config, Unkeyed
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of a registered model; MLflow forbids slashes and colons
+
+
+SliceName = Literal["all", "new_users", "light_users", "heavy_users", "tail_items"]
+BaselineName = Literal["popularity", "item_knn"]
+BeyondAccuracyName = Annotated[str, Field(pattern=r"^(coverage|gini|popularity)@[1-9][0-9]*$")]
+Policy = Literal["auto", "approve", "never"]
 
 
 class Evaluation(Config):
@@ -31,15 +37,62 @@ class Evaluation(Config):
         return tuple(sorted(set(ks)))
 
 
+class Range(Config):
+    """The values that a measure may have, both ends included."""
+
+    min: float | None = Field(default=None, description="not less than this")
+    max: float | None = Field(default=None, description="not more than this")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min: got {self.min:g}, need at most max, {self.max:g}")
+        return self
+
+
+class Guardrail(Config):
+    """A metric that must not suffer, over all test users or a slice of them."""
+
+    metric: MetricName = Field(description="such as recall@20")
+    slice: SliceName = Field(default="all", description="whose metric")
+    max_drop: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.05,
+        description="share of the champion's mean: the interval of the difference must lie above minus this",
+    )
+
+
 class Promotion(Config):
     """The recipe's `promotion` section."""
 
+    policy: Annotated[Policy, Unkeyed()] = Field(
+        default="auto",
+        description="who promotes a challenger that has won: the run itself, someone whom the orchestrator "
+        "asks, or nobody but `recloop promote`",
+    )
     metric: MetricName = Field(default="ndcg@20", description="what challenger and champion are compared by")
     margin: float = Field(
-        default=0.0, description="the challenger's mean must exceed the champion's by more than this"
+        default=0.0,
+        description="the interval of the difference must lie above this; below zero: not worse by more",
     )
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        default=0.95,
+        description="of the intervals; a model that is no better wins (1 − this) / 2 of the time",
+    )
+    resamples: Annotated[int, Field(ge=100)] = Field(default=10_000, description="of the bootstrap")
     floors: dict[MetricName, Annotated[float, Field(ge=0, le=1)]] = Field(
         default={}, description="a model below any of these is refused"
+    )
+    beat: tuple[BaselineName, ...] = Field(
+        default=("popularity", "item_knn"), description="baselines that the first champion must beat"
+    )
+    guardrails: tuple[Guardrail, ...] = Field(
+        default=(), description="metrics that must not drop against the champion, in slices too"
+    )
+    min_slice_users: Count = Field(
+        default=100, description="a guardrail over fewer users is told, and not judged"
+    )
+    bounds: dict[BeyondAccuracyName, Range] = Field(
+        default={}, description="beyond accuracy: what coverage@K, gini@K and popularity@K may be"
     )
 
 
@@ -51,6 +104,7 @@ class EvaluateParams(Config):
     model: str = Field(description="whose champion to compare with")
     tracking_uri: str = Field(description="where that champion is registered")
     device: Annotated[Device, Unkeyed()] = "auto"
+    seed: int = Field(default=2023, description="of the bootstrap")
 
 
 class RegisterParams(Config):
@@ -59,6 +113,8 @@ class RegisterParams(Config):
     model: str
     tracking_uri: str
     experiment: str
+    policy: Policy = "auto"
+    ledger: Annotated[str, Unkeyed()] = Field(description="URI below which a new model's ledger is kept")
     recipe: Annotated[dict[str, Any], Unkeyed()]
 
 

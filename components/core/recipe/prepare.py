@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.core.strategy import Config, Strategy
+from components.core.recipe.quality import Expectation, Vocabulary
+from components.core.strategy import Config, Strategy, Unkeyed
 
 Ratio = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]]
 PAPER_RATIO: Ratio = (3.0, 1.0, 1.0)  # AutoSample §3.1.1
@@ -89,3 +90,9 @@ class PrepareParams(Prepare):
     """Parameters of the prepare stage."""
 
     seed: int
+    expectations: tuple[Expectation, ...] = Field(default=(), description="the recipe's, over these tables")
+    vocabulary: Vocabulary = Vocabulary()
+    model: Annotated[str, Unkeyed()] = Field(
+        default="", description="whose champion's dataset to compare with"
+    )
+    tracking_uri: Annotated[str, Unkeyed()] = Field(default="", description="where it is registered")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from components.core.columns import ITEM_ID, PART, PARTS, RATING, TIMESTAMP, USER_ID
+from components.core.recipe.quality import Quality
 from components.core.strategy import Config, Strategy, Unkeyed
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -148,6 +149,14 @@ class IngestParams(Config):
         default=0.01, description="more unusable rows than this share stop the run"
     )
     seed: int
+    quality: Quality = Quality()
+    deliveries: Annotated[str, Unkeyed()] = Field(
+        default="", description="URI below which the accepted deliveries lie"
+    )
+    model: Annotated[str, Unkeyed()] = Field(
+        default="", description="whose champion's delivery to compare with"
+    )
+    tracking_uri: Annotated[str, Unkeyed()] = Field(default="", description="where it is registered")
 
     def identity(self) -> dict[str, Any]:
         """Without the seed for data that is only read: it changes nothing there."""

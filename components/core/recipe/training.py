@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from components.core.strategy import Config, Strategy
+from components.core.gates import Severity
+from components.core.strategy import Config, Strategy, Unkeyed
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -122,6 +123,15 @@ LossConfig = BprLoss  # becomes a union on `kind` with the second loss
 # -- training --------------------------------------------------------------------------------------------
 
 
+class WarmCheck(Config):
+    """A warm start must not lead to a worse model than a cold one."""
+
+    margin: NonNegative = Field(
+        default=0.0, description="how much worse `metric` on validation may be, in its own unit"
+    )
+    severity: Severity = Field(default="stop", description="a worse warm start stops the run, or only warns")
+
+
 class Training(Config):
     """The recipe's `training` section."""
 
@@ -144,8 +154,18 @@ class Training(Config):
     )
     validate_every: Count = Field(default=1, description="epochs between validations")
     metric: MetricName = Field(default="ndcg@20", description="what validation looks at, such as ndcg@20")
-    warm_start: Literal["search", "none"] = Field(
-        default="search", description="retrain from the search's weights, or from random ones"
+    warm_start: Literal["search", "champion", "none"] = Field(
+        default="search",
+        description="retrain from the search's weights, from the champion's (from the search's where there "
+        "is none), or from random ones",
+    )
+    new_rows: Literal["random", "mean"] = Field(
+        default="random",
+        description="what users and items begin with whom the champion did not know: the model's random "
+        "initial values, or the mean of the rows that were carried over",
+    )
+    warm_check: WarmCheck | None = Field(
+        default=None, description="also train from random weights, and compare"
     )
     device: Device = Field(default="auto", description="auto takes a GPU where there is one")
 
@@ -155,3 +175,5 @@ class RetrainParams(Config):
 
     training: Training
     seed: int
+    model: Annotated[str, Unkeyed()] = Field(description="whose champion to start from")
+    tracking_uri: Annotated[str, Unkeyed()] = Field(description="where that champion is registered")

@@ -1,0 +1,53 @@
+"""What a gate found: the same words for data and for models, in the manifest, the report, MLflow and Airflow."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from components.core.strategy import Config
+
+Severity = Literal["stop", "warn"]
+Outcome = Literal["passed", "warned", "stopped"]
+
+
+class Gate(Config):
+    """One check with its result.
+
+    Attributes:
+        low, high: the bounds that the value had to keep, both included; None leaves a side open.
+        value: what was found; None where the check has no number.
+    """
+
+    name: str = Field(description="what is looked at, such as volume or recall@20")
+    subject: str = Field(description="of what: a table, a baseline, a slice of the users")
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    severity: Severity = "stop"
+    passed: bool
+    told: str = Field(default="", description="the same in words, for people")
+
+    @property
+    def outcome(self) -> Outcome:
+        """passed, warned (and the run goes on) or stopped."""
+        if self.passed:
+            return "passed"
+        return "stopped" if self.severity == "stop" else "warned"
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON values, with the outcome."""
+        return {**self.model_dump(mode="json"), "outcome": self.outcome}
+
+
+def gates_of(validation: Mapping[str, Any]) -> list[Gate]:
+    """The gates that a manifest's `validation` tells of; none where a stage has none."""
+    return [
+        Gate.model_validate({key: value for key, value in gate.items() if key != "outcome"})
+        for gate in validation.get("gates", ())
+    ]
+
+
+def warnings_of(gates: Iterable[Gate]) -> list[str]:
+    """One line for each gate that spoke and let the run go on."""
+    return [f"{gate.subject}: {gate.told or gate.name}" for gate in gates if gate.outcome == "warned"]
