@@ -1,4 +1,4 @@
-"""What a gate found: the same words for data and for models, in the manifest, the report, MLflow and Airflow."""
+"""What a gate found: the same words for data and for models, wherever it is shown."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
