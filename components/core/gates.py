@@ -1,20 +1,23 @@
 """What a gate found: the same words for data and for models, wherever it is shown."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from components.core.strategy import Config
 
-Severity = Literal["stop", "warn"]
-Outcome = Literal["passed", "warned", "stopped"]
+Severity = Literal["stop", "warn"]  # what a recipe may ask for
+Outcome = Literal["passed", "warned", "held", "stopped"]
+_SPOKEN: Final[dict[str, Outcome]] = {"warn": "warned", "hold": "held", "stop": "stopped"}
 
 
 class Gate(Config):
     """One check with its result.
 
     Attributes:
+        severity: what a failed one does. `stop` ends the run; `hold` keeps the challenger from being
+            promoted and lets the run go on; `warn` is only told.
         low, high: the bounds that the value had to keep, both included; None leaves a side open.
         value: what was found; None where the check has no number.
     """
@@ -24,16 +27,14 @@ class Gate(Config):
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    severity: Severity = "stop"
+    severity: Severity | Literal["hold"] = "stop"
     passed: bool
     told: str = Field(default="", description="the same in words, for people")
 
     @property
     def outcome(self) -> Outcome:
-        """passed, warned (and the run goes on) or stopped."""
-        if self.passed:
-            return "passed"
-        return "stopped" if self.severity == "stop" else "warned"
+        """passed; warned or held, and the run goes on; or stopped."""
+        return "passed" if self.passed else _SPOKEN[self.severity]
 
     def document(self) -> dict[str, Any]:
         """As plain JSON values, with the outcome."""
@@ -50,4 +51,7 @@ def gates_of(validation: Mapping[str, Any]) -> list[Gate]:
 
 def warnings_of(gates: Iterable[Gate]) -> list[str]:
     """One line for each gate that spoke and let the run go on."""
-    return [f"{gate.subject}: {gate.told or gate.name}" for gate in gates if gate.outcome == "warned"]
+    spoken = ("warned", "held")
+    return [
+        f"{gate.subject}: {gate.told or gate.name}" for gate in gates if gate.outcome in ("warned", "held")
+    ]
