@@ -51,7 +51,6 @@ def gates_of(validation: Mapping[str, Any]) -> list[Gate]:
 
 def warnings_of(gates: Iterable[Gate]) -> list[str]:
     """One line for each gate that spoke and let the run go on."""
-    spoken = ("warned", "held")
     return [
         f"{gate.subject}: {gate.told or gate.name}" for gate in gates if gate.outcome in ("warned", "held")
     ]
