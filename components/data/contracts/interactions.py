@@ -39,7 +39,7 @@ from components.data.vocabulary import encode_sorted
 _PROFILE = ("rows", "users", "items", "duplicates_dropped")
 
 
-def validate(output: Path, params: IngestParams, docs: Path) -> Validation:
+def validate(output: Path, params: IngestParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
     """Check tables and profile of an ingest.
 
     Raises:
