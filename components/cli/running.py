@@ -57,7 +57,7 @@ def _run_stage(
         result = execute(spec, todo.params, todo.inputs, todo.output)
     except BaseException as error:
         reason = str(error) if isinstance(error, Exception) else "interrupted"
-        _remember(recipe, run_id, position, StageRecord.failed(spec.name, reason, started))
+        _remember(recipe, run_id, position, StageRecord.failed(spec.name, reason, started, error))
         _tell(spec.name, "failed", "")
         raise
     record = StageRecord.of(result, started)

@@ -41,9 +41,9 @@ def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
     place = options.pop("record")
     started = datetime.now(UTC)
 
-    def failed(code: int, reason: str) -> int:
+    def failed(code: int, reason: str, error: RecloopError | None = None) -> int:
         logger.error("%s", reason)
-        _remember(place, StageRecord.failed(spec.name, reason, started))
+        _remember(place, StageRecord.failed(spec.name, reason, started, error))
         return code
 
     try:
@@ -51,7 +51,7 @@ def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
         output = options.pop("output")
         result = execute(spec, params, {name: uri for name, uri in options.items() if uri}, output)
     except RecloopError as error:
-        return failed(error.exit_code, f"{type(error).__name__.removesuffix('Error')}: {error}")
+        return failed(error.exit_code, f"{type(error).__name__.removesuffix('Error')}: {error}", error)
     except KeyboardInterrupt:
         return failed(128 + signal.SIGINT, f"interrupted; {_GOES_ON}")
     except SystemExit as stop:

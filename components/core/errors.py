@@ -1,6 +1,10 @@
 """The errors a user can meet. Each knows its exit code; orchestrators decide on it whether to retry."""
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from components.core.gates import Gate
 
 
 class RecloopError(Exception):
@@ -17,9 +21,17 @@ class InvalidInputError(RecloopError, ValueError):
 
 
 class GateFailedError(RecloopError):
-    """A gate stopped the run: the work was done, its result is not good enough to go on."""
+    """A gate stopped the run: the work was done, its result is not good enough to go on.
+
+    Attributes:
+        gates: every gate that was looked at, those that passed too.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, gates: "Iterable[Gate]" = ()) -> None:
+        super().__init__(message)
+        self.gates = list(gates)
 
 
 class ConflictError(RecloopError):

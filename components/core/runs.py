@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from components.core.errors import IntegrityError, RecloopError
 from components.core.recipe import Recipe
@@ -83,6 +84,7 @@ class StageRecord:
     sha256: str = ""
     metrics: Mapping[str, float] | None = None
     error: str = ""
+    gates: Sequence[Mapping[str, Any]] = field(default_factory=list)  # documents, see `Gate.document`
 
     @classmethod
     def of(cls, result: StageResult, started: datetime) -> "StageRecord":
@@ -94,17 +96,22 @@ class StageRecord:
             uri=result.uri,
             sha256=result.sha256,
             metrics=dict(result.metrics),
+            gates=list(result.gates),
         )
 
     @classmethod
-    def failed(cls, stage: str, error: str, started: datetime) -> "StageRecord":
+    def failed(
+        cls, stage: str, reason: str, started: datetime, error: BaseException | None = None
+    ) -> "StageRecord":
+        """What is remembered of a failure; of a gate's, the gates that were looked at."""
         seconds = (datetime.now(UTC) - started).total_seconds()
         return cls(
             stage=stage,
             status="failed",
             started=started.isoformat(timespec="milliseconds"),
             seconds=round(seconds, 3),
-            error=error,
+            error=reason,
+            gates=[gate.document() for gate in getattr(error, "gates", ())],
         )
 
 

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,7 +105,8 @@ class Validation:
 
     Attributes:
         tables: file name → (rows, schema fingerprint).
-        summary: for the manifest: expectations by table, how many, all met.
+        summary: for the manifest: expectations by table, how many, all met; `gates`, the documents of
+            the gates (see `components.core.gates`).
     """
 
     tables: Mapping[str, tuple[int, str]]
@@ -113,15 +114,23 @@ class Validation:
 
 
 class Contract(Protocol):
-    """Checks a finished output. On a failed expectation it writes Data Docs into `docs` and raises
-    GateFailedError naming the expectation, the column and sample values."""
+    """Checks a finished output, also against what the stage had for inputs.
 
-    def __call__(self, output: Path, params: Any, docs: Path) -> Validation: ...
+    Args:
+        inputs: input name → its directory, as `Run` got them.
+        docs: directory for what people read: `data_docs/index.html`, `gates.parquet`. It is published
+            beside the artifact.
+
+    Raises:
+        GateFailedError: naming each failed gate or expectation, the column and sample values.
+    """
+
+    def __call__(self, output: Path, params: Any, inputs: Mapping[str, Path], docs: Path) -> Validation: ...
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """Where a stage's artifact is."""
+    """Where a stage's artifact is, and what its gates found (see `Gate.document`)."""
 
     stage: str
     uri: str
@@ -129,6 +138,7 @@ class StageResult:
     metrics: Mapping[str, float]
     skipped: bool
     seconds: float
+    gates: Sequence[Mapping[str, Any]] = ()
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
@@ -146,7 +156,8 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
 
     Raises:
         RecloopError: one of its kinds; then nothing finished stands at the output. What a failed gate
-            found is kept at `<output>.failed`.
+            found is kept at `<output>.failed`; what the contract of a finished artifact found, at
+            `<output>.checks`.
     """
     started = datetime.now(UTC)
     _check_names(spec, inputs)
@@ -199,7 +210,7 @@ def _produce(
     store = open_store(uri)
     with store.scratch(uri) as scratch:
         local, entries = _fetch_inputs(spec, uris, hashes, scratch / "inputs")
-        directory, docs = scratch / "output", scratch / "failed"
+        directory, docs = scratch / "output", scratch / "checks"
         directory.mkdir()
         docs.mkdir()
         checkpoint = Checkpoint(uri, scratch, key, lock)
@@ -208,12 +219,12 @@ def _produce(
             metrics = run(params, local, directory, Context(checkpoint, uris))
             _check_unchanged(spec, uris, hashes)
             contract: Contract = load_object(spec.contract)
-            validation = contract(directory, params, docs / "data_docs")
+            validation = contract(directory, params, local, docs)
         except GateFailedError as error:
             shutil.move(directory, docs / "output")
             lock.check()
             store.upload(docs, f"{uri}.failed")
-            raise GateFailedError(f"{error}\nwhat was found is kept at {uri}.failed") from error
+            raise GateFailedError(f"{error}\nwhat was found is kept at {uri}.failed", error.gates) from error
         manifest = Manifest(
             stage=spec.name,
             artifact=spec.output,
@@ -233,6 +244,8 @@ def _produce(
             ended=datetime.now(UTC),
         )
         lock.check()
+        if any(docs.iterdir()):
+            store.upload(docs, f"{uri}.checks")
         store.upload(directory, uri)
         lock.check()
         store.write_bytes(join(uri, MANIFEST), manifest.to_json())
@@ -358,6 +371,7 @@ def _result(
         sha256=manifest.sha256,
         metrics=manifest.metrics,
         skipped=skipped,
+        gates=tuple(manifest.validation.get("gates", ())),
         seconds=round((datetime.now(UTC) - started).total_seconds(), 3),
     )
 

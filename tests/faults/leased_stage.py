@@ -38,7 +38,7 @@ def run(params: Params, inputs: Mapping[str, Path], output: Path, context: Conte
     return {"resumed_after": float(steps)}
 
 
-def contract(output: Path, params: Params, docs: Path) -> Validation:
+def contract(output: Path, params: Params, inputs: Mapping[str, Path], docs: Path) -> Validation:
     return Validation(tables={}, summary={})
 
 

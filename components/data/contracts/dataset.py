@@ -36,7 +36,7 @@ _OPTIONAL = {RATING: pa.float64(), TIMESTAMP: pa.int64()}
 _SIDES = ((USER, USER_ID), (ITEM, ITEM_ID))
 
 
-def validate(output: Path, params: PrepareParams, docs: Path) -> Validation:
+def validate(output: Path, params: PrepareParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
     """Check the parts, the vocabularies and what the preparation says of them.
 
     Raises:

@@ -31,7 +31,7 @@ _METRICS_SCHEMA = pa.schema(
 )
 
 
-def validate(output: Path, params: EvaluateParams, docs: Path) -> Validation:
+def validate(output: Path, params: EvaluateParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
     """Check metrics, means against users, and the verdict against its own numbers.
 
     Raises:

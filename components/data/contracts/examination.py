@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, final
 
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from components.core.errors import GateFailedError
+from components.core.gates import Gate
 from components.core.stage import Validation
 from components.data.contracts.expectations import (
     Expectation,
@@ -30,7 +31,7 @@ class Examination:
     """Looks at one artifact table by table and remembers what was expected and what was found.
 
     Everything that fails between two `require` calls is told at once, with Data Docs of all that was
-    looked at so far in `docs`.
+    looked at so far in `docs/data_docs`.
     """
 
     def __init__(self, artifact: str, output: Path, docs: Path) -> None:
@@ -39,6 +40,7 @@ class Examination:
         self._source = self._context.data_sources.add_pandas(artifact)
         self._tables: dict[str, tuple[int, str]] = {}
         self._counts: dict[str, int] = {}
+        self._gates: list[Gate] = []
         self._failures: list[str] = []
 
     def table(self, name: str, schema: pa.Schema | Callable[[pa.Schema], pa.Schema]) -> pa.Table:
@@ -93,6 +95,20 @@ class Examination:
         ]
         self.expect(f"{name} facts", found.fillna(-math.inf), checks)
 
+    def gate(self, gates: Iterable[Gate]) -> None:
+        """Judge by gates: they are shown, and one that stopped fails the examination."""
+        judged = list(gates)
+        self._gates += judged
+        self._failures += [
+            f"{gate.subject}: {gate.name}: {gate.told or 'failed'}"
+            for gate in judged
+            if gate.outcome == "stopped"
+        ]
+
+    def tell(self, gates: Iterable[Gate]) -> None:
+        """Record gates that have been judged elsewhere."""
+        self._gates += gates
+
     def require(self) -> None:
         """Stop if anything has failed.
 
@@ -101,18 +117,25 @@ class Examination:
         """
         if not self._failures:
             return
-        store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(self._docs)}
+        store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(self._docs / "data_docs")}
         index = {"class_name": "DefaultSiteIndexBuilder"}
         site = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
         self._context.add_data_docs_site(_DOCS, site)
         self._context.build_data_docs(site_names=[_DOCS])
         lines = "\n".join(f"  {failure}" for failure in self._failures)
-        raise GateFailedError(f"data contract: the {self._artifact} artifact is not what it must be\n{lines}")
+        raise GateFailedError(
+            f"data contract: the {self._artifact} artifact is not what it must be\n{lines}", self._gates
+        )
 
     def finish(self) -> Validation:
         """The result; raises like `require`."""
         self.require()
-        summary = {"expectations": self._counts, "total": sum(self._counts.values()), "success": True}
+        summary = {
+            "expectations": self._counts,
+            "total": sum(self._counts.values()),
+            "success": True,
+            "gates": [gate.document() for gate in self._gates],
+        }
         return Validation(tables=self._tables, summary=summary)
 
     def _read(self, name: str) -> pa.Table:

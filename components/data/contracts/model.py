@@ -1,6 +1,6 @@
 """The contract of the model artifact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from components.data.document import read_keys
 _WARM_STARTS = {"search", "none"}
 
 
-def validate(output: Path, params: RetrainParams, docs: Path) -> Validation:
+def validate(output: Path, params: RetrainParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
     """Check the embeddings, the history and what was trained.
 
     Raises:

@@ -1,5 +1,6 @@
 """The contract of the policy artifact."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ _DISTRIBUTIONS = {_ALPHA: 1e-6, _PROBABILITY: 1e-3}
 _NOTHING_SEARCHED = "none"
 
 
-def validate(output: Path, params: SearchParams, docs: Path) -> Validation:
+def validate(output: Path, params: SearchParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
     """Check the policy against its trajectory, and its weights.
 
     Raises:

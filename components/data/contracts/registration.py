@@ -1,5 +1,6 @@
 """The contract of the registration artifact."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +24,7 @@ _SCHEMA = pa.schema(
 _ALWAYS = ("model", "version", "run_id", "promoted", "reason")
 
 
-def validate(output: Path, params: RegisterParams, docs: Path) -> Validation:
+def validate(output: Path, params: RegisterParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
     """Check that the row and the document agree, and the aliases with the decision.
 
     Raises:

@@ -42,5 +42,5 @@ ingest, prepare, search = _stage("ingest"), _stage("prepare"), _stage("search")
 retrain, evaluate, register = _stage("retrain"), _stage("evaluate"), _stage("register")
 
 
-def contract(output: Path, params: Any, docs: Path) -> Validation:
+def contract(output: Path, params: Any, inputs: Mapping[str, Path], docs: Path) -> Validation:
     return Validation(tables={}, summary={})

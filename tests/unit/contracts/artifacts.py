@@ -38,14 +38,14 @@ PREPARE = PrepareParams(core=2, split={"kind": "temporal", "ratio": [4, 1, 1]}, 
 LEAVE_ONE_OUT = PrepareParams(core=2, split={"kind": "leave_one_out"}, seed=1)
 SAMPLERS = (UniformSampler(), DnsSampler())
 SEARCH = SearchParams(search=AutoSample(samplers=SAMPLERS), training=Training(), seed=1)
-RETRAIN = RetrainParams(training=Training(), seed=1)
+RETRAIN = RetrainParams(training=Training(), seed=1, model="m", tracking_uri="sqlite:///x")
 EVALUATE = EvaluateParams(
     evaluation=Evaluation(ks=(1, 2)),
     promotion=Promotion(metric="ndcg@2", margin=0.1, floors={"recall@1": 0.2}),
     model="m",
     tracking_uri="sqlite:///x",
 )
-REGISTER = RegisterParams(model="m", tracking_uri="sqlite:///x", experiment="e", recipe={})
+REGISTER = RegisterParams(model="m", tracking_uri="sqlite:///x", experiment="e", ledger="ledgers", recipe={})
 
 
 def interactions(root: Path) -> None:

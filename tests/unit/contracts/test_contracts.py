@@ -37,7 +37,7 @@ def validate(artifact: str, root: Path, changes: Mapping[str, a.Break]) -> Valid
     for change in changes.values():
         change(output)
     contract = import_module(f"components.data.contracts.{CONTRACT.get(artifact, artifact)}")
-    found: Validation = contract.validate(output, params, root / "docs")
+    found: Validation = contract.validate(output, params, {}, root / "docs")
     return found
 
 
@@ -195,5 +195,5 @@ def test_a_broken_artifact_is_stopped_and_leaves_data_docs(
     with pytest.raises(GateFailedError) as error:
         validate(artifact, tmp_path, changes)
     assert [told for told in changes if told not in str(error.value)] == []
-    assert (tmp_path / "docs" / "index.html").is_file()
-    assert list((tmp_path / "docs" / "validations").rglob("*.html"))
+    assert (tmp_path / "docs" / "data_docs" / "index.html").is_file()
+    assert list((tmp_path / "docs" / "data_docs" / "validations").rglob("*.html"))

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.catalog import INGEST, PREPARE, REGISTER, STAGES
-from components.core.errors import IntegrityError, InvalidInputError
+from components.core.errors import GateFailedError, IntegrityError, InvalidInputError
+from components.core.gates import Gate
 from components.core.recipe.reading import build_recipe
 from components.core.runs import (
     StageRecord,
@@ -97,6 +98,9 @@ def test_records_of_results():
     assert StageRecord.of(result, now) == StageRecord(
         "register", "skipped", "2026-01-01T00:00:00.000+00:00", 0.5, "/u", "sha", {"version": 1.0}
     )
+    gate = Gate(name="volume", subject="interactions", passed=False)
+    stopped = StageRecord.failed("ingest", "why", now, GateFailedError("why", [gate]))
+    assert stopped.gates == [gate.document()]
     failed = StageRecord.failed("register", "why", now)
     assert (failed.status, failed.error) == ("failed", "why")
     assert REGISTER.name == "register"

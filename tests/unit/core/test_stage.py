@@ -134,6 +134,29 @@ def test_what_fails_leaves_nothing_that_looks_finished(toy, source, tmp_path, ou
     assert not result.skipped
 
 
+def test_what_gates_found_is_told_whether_the_work_was_done_or_not(toy, source, tmp_path, output):
+    """Beside the artifact lie the pages; the gates are in the result, also of work that was done before."""
+    params = toy.ToyParams(behave="warn")
+    result = execute(toy.COUNT, params, {"source": str(source)}, output)
+    assert [(gate["name"], gate["outcome"]) for gate in result.gates] == [("lines", "warned")]
+    key = result.uri.rpartition("/")[2]
+    assert visible(tmp_path / "out") == [
+        f"{key}.checks/data_docs/index.html",
+        f"{key}/{MANIFEST}",
+        f"{key}/table/count.txt",
+    ]
+    assert f"{key}.checks" not in read_manifest(result.uri).to_json().decode()
+    again = execute(toy.COUNT, params, {"source": str(source)}, output)
+    assert (again.skipped, again.gates) == (True, result.gates)
+    assert json.loads(again.to_json())["gates"][0]["told"] == "0 lines, need 1"
+
+
+def test_a_failed_gate_carries_what_the_gates_found(toy, source, output):
+    with pytest.raises(GateFailedError) as failed:
+        execute(toy.COUNT, toy.ToyParams(behave="contract"), {"source": str(source)}, output)
+    assert [gate.outcome for gate in failed.value.gates] == ["stopped"]
+
+
 @pytest.mark.parametrize("method", ["upload", "write_bytes"])
 def test_a_disk_that_fills_while_publishing(toy, source, tmp_path, output, monkeypatch, method):
     def full(*args, **kwargs):

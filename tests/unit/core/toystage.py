@@ -6,20 +6,24 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from components.core.command import main
 from components.core.errors import GateFailedError
+from components.core.gates import Gate
 from components.core.stage import Context, InputSpec, StageSpec, Validation
 from components.core.strategy import Config, Unkeyed
 
 calls: list[str] = []
+LINES = Gate(name="lines", subject="count.txt", value=0, low=1, passed=True, told="0 lines, need 1")
 
 
 class ToyParams(Config):
     factor: int = 1
     label: Annotated[str, Unkeyed()] = ""
-    behave: Annotated[Literal["well", "gate", "contract", "enospc", "crash", "sleep"], Unkeyed()] = "well"
+    behave: Annotated[Literal["well", "gate", "contract", "warn", "enospc", "crash", "sleep"], Unkeyed()] = (
+        "well"
+    )
     seed: int = 1
 
 
@@ -40,12 +44,22 @@ def run(params: ToyParams, inputs: Mapping[str, Path], output: Path, context: Co
     return {"lines": float(len(lines))}
 
 
-def contract(output: Path, params: ToyParams, docs: Path) -> Validation:
+def contract(output: Path, params: ToyParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
     if params.behave == "contract":
-        docs.mkdir()
-        (docs / "index.html").write_text("what is wrong")
-        raise GateFailedError("count.txt: 0, need more")
-    return Validation(tables={"table/count.txt": (1, "fingerprint")}, summary={"count": "met"})
+        _page(docs, "what is wrong")
+        raise GateFailedError("count.txt: 0, need more", [LINES.model_copy(update={"passed": False})])
+    if params.behave == "warn":
+        _page(docs, "what is odd")
+        gate = LINES.model_copy(update={"passed": False, "severity": "warn"})
+        summary: dict[str, Any] = {"count": "met", "gates": [gate.document()]}
+    else:
+        summary = {"count": "met"}
+    return Validation(tables={"table/count.txt": (1, "fingerprint")}, summary=summary)
+
+
+def _page(docs: Path, text: str) -> None:
+    (docs / "data_docs").mkdir()
+    (docs / "data_docs" / "index.html").write_text(text)
 
 
 def previous(params: ToyParams) -> str | None:

@@ -63,7 +63,7 @@ def test_every_dataset_keeps_its_contract(
         components.prepare.run.run(params, {"interactions": root}, root / "out", SimpleNamespace())
     except InvalidInputError:
         return  # too little is left of the data, and that was said
-    validate(root / "out", params, root / "docs")
+    validate(root / "out", params, {}, root / "docs")
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ class World:
         uris = {**{name: str(path) for name, path in inputs.items()}, "model": self.model_uri}
         output = self.loop.folder("registration")
         register(self.params, inputs, output, Context(None, uris))  # type: ignore[arg-type]
-        load_object(REGISTER.contract)(output, self.params, self.loop.root / "docs")
+        load_object(REGISTER.contract)(output, self.params, {}, self.loop.root / "docs")
         document = json.loads((output / "registration.json").read_text())
         assert read_table(output / "registration.parquet").to_pylist()[0].items() <= document.items()
         return document
