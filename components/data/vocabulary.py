@@ -28,6 +28,11 @@ class Vocabulary:
         code: Codes = encoded.indices.fill_null(len(number)).to_numpy()
         return np.append(number, -1).astype(np.int32)[code]
 
+    @property
+    def values(self) -> pa.Array:
+        """The values by their numbers."""
+        return self._values
+
     def sorted(self) -> tuple[pa.Array, Codes]:
         """The values in their order (text by its UTF-8 bytes), and each number's place in it."""
         order = pc.sort_indices(self._values)

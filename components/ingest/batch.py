@@ -1,5 +1,6 @@
 """What a source yields."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.data.normalize import Rows
@@ -7,8 +8,23 @@ from components.data.normalize import Rows
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of one file. `part` is the one that the file belongs to, where the source has parts."""
+    """Some rows of one file.
+
+    Attributes:
+        part: the one that the file belongs to, where the source has parts.
+        num_rows: how many rows of the file these stand for; by default those in `rows`.
+        num_duplicates: how many of them repeat another row and are no longer there.
+        sessions: what the profile tells of a source of sessions.
+    """
 
     file: str
     part: str | None
     rows: Rows
+    num_rows: int | None = None
+    num_duplicates: int = 0
+    sessions: Mapping[str, int] | None = None
+
+    def __len__(self) -> int:
+        if self.num_rows is not None:
+            return self.num_rows
+        return len(self.rows.frame) + len(self.rows.rejected)

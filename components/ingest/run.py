@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -14,7 +13,7 @@ from components.core.progress import progress
 from components.core.recipe import IngestParams
 from components.core.stage import Context
 from components.data.document import write_document
-from components.data.interactions import Distinct, Gathering
+from components.data.interactions import Gathering
 from components.data.parquet import write_table
 from components.data.profile import describe
 from components.ingest.batch import Batch
@@ -35,13 +34,16 @@ def run(
     rows_by_file: dict[str, int] = {}
     rejected = RejectedRows()
     gathering = Gathering()
+    num_duplicates = 0
+    sessions: Mapping[str, int] | None = None
     with progress("ingest", unit="rows") as shown:
         for batch in type(params.source).load()(params.source, inputs, params.seed):
-            count = len(batch.rows.frame) + len(batch.rows.rejected)
-            rows_by_file[batch.file] = rows_by_file.get(batch.file, 0) + count
+            rows_by_file[batch.file] = rows_by_file.get(batch.file, 0) + len(batch)
             rejected.add(len(rows_by_file) - 1, batch.rows.rejected)
             gathering.add(_placed(batch, len(rows_by_file) - 1))
-            shown.advance(count, note=batch.file)
+            num_duplicates += batch.num_duplicates
+            sessions = batch.sessions or sessions
+            shown.advance(len(batch), note=batch.file)
     num_rows = sum(rows_by_file.values())
     if not num_rows:
         raise InvalidInputError(f"no rows in {_told(inputs)}")
@@ -53,7 +55,15 @@ def run(
     _check_share(unusable, reasons, num_rows, params.max_rejected_fraction)
     if not len(distinct.frame):
         raise InvalidInputError(f"no usable rows in {_told(inputs)}")
-    profile = _profile(distinct, reasons, rows_by_file)
+    profile = {
+        **describe(distinct.frame),
+        "rows": num_rows,
+        "rows_by_file": rows_by_file,
+        "rejected_rows": sum(reasons.values()),
+        "rejected_by_reason": reasons,
+        "duplicates_dropped": distinct.num_duplicates + num_duplicates,
+        "sessions": sessions,
+    }
     write_table(distinct.to_table(), output / "interactions.parquet")
     write_document(profile, output / "profile.json")
     counted = ("rows", "rejected_rows", "duplicates_dropped", "interactions", "users", "items", "density")
@@ -81,19 +91,6 @@ def _check_share(unusable: pa.Table, reasons: Mapping[str, int], num_rows: int, 
         first = first_of(unusable, reason)
         lines.append(f"  {count:,} × {reason}, as in {first[FILE]}:{first[LINE]}: {first[CONTENT]!r}")
     raise GateFailedError("\n".join(lines))
-
-
-def _profile(
-    distinct: Distinct, reasons: Mapping[str, int], rows_by_file: Mapping[str, int]
-) -> dict[str, Any]:
-    return {
-        **describe(distinct.frame),
-        "rows": sum(rows_by_file.values()),
-        "rows_by_file": dict(rows_by_file),
-        "rejected_rows": sum(reasons.values()),
-        "rejected_by_reason": dict(reasons),
-        "duplicates_dropped": distinct.num_duplicates,
-    }
 
 
 def _told(inputs: Mapping[str, Path]) -> str:

@@ -27,7 +27,7 @@ from components.core.recipe.orchestration import ManualSchedule, Orchestration, 
 from components.core.recipe.prepare import Prepare, PrepareParams
 from components.core.recipe.quality import DATASET_TABLES, Quality
 from components.core.recipe.search import NoSearch, SearchConfig, SearchParams
-from components.core.recipe.source import FilesSource, IngestParams, Source
+from components.core.recipe.source import FilesSource, IngestParams, SessionsSource, Source
 from components.core.recipe.training import RetrainParams, Training
 from components.core.strategy import Config
 
@@ -129,6 +129,8 @@ class Recipe(Config):
                 f"search.kind: got '{self.search.kind}', which needs validation data; "
                 "give prepare.split a valid part"
             )
+        if split.kind == "temporal" and isinstance(self.source, SessionsSource):
+            yield "prepare.split.kind: got 'temporal', which needs timestamps; sessions have none"
         if split.kind == "temporal" and columns is not None and columns.timestamp is None:
             yield "prepare.split.kind: got 'temporal', which needs source.columns.timestamp"
         if self.prepare.min_rating is not None and (columns is None or columns.rating is None):

@@ -110,6 +110,60 @@ class FilesSource(Strategy):
         return {part: self.parts[part] for part in PARTS if part in self.parts}
 
 
+class SessionColumns(Config):
+    """Which column is which: by header name, or by position from 0 in a file without a header."""
+
+    session: ColumnRef = Field(default="session_id", description="the session's id: a visit, a basket")
+    item: ColumnRef = Field(default="item_id", description="the item's id")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if self.session == self.item:
+            raise ValueError(f"session and item: got {self.session!r} for both, need two columns")
+        return self
+
+
+class SessionsSource(Strategy):
+    """What is seen together: sessions of anonymous visitors, one item a row, in any order.
+
+    Two different items a and b of one session give the interactions (a, b) and (b, a). So the "users" are
+    items too, as anchors: the model recommends, to who looks at a, what is seen together with a.
+    """
+
+    implementation: ClassVar[str] = "components.ingest.sessions:read"
+    kind: Literal["sessions"] = "sessions"
+    path: Annotated[str, Unkeyed()] = Field(description="file, directory, glob or s3:// prefix")
+    format: DelimitedFormat | JsonLinesFormat | ParquetFormat = Field(
+        default=DelimitedFormat(), discriminator="kind", description="how a file is read"
+    )
+    columns: SessionColumns = SessionColumns()
+    ids: Literal["string", "integer"] = Field(
+        default="string", description="of sessions and items: text as it stands, or integers"
+    )
+    max_id_length: Annotated[int, Field(ge=1)] = Field(default=256, description="a longer id is rejected")
+    max_session_length: Annotated[int, Field(ge=2, le=10_000)] = Field(
+        default=50, description="a session with more distinct items is left out: n items make n (n − 1) pairs"
+    )
+    min_count: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="a pair that is seen in fewer sessions is left out"
+    )
+
+    def locations(self) -> dict[str, str]:
+        """Input name → URI or pattern."""
+        return {"source": self.path}
+
+    def files(self) -> FilesSource:
+        """The same files as a source in which a session is a user."""
+        columns = Columns(user=self.columns.session, item=self.columns.item)
+        return FilesSource(
+            path=self.path,
+            format=self.format,
+            columns=columns,
+            ids=self.ids,
+            max_id_length=self.max_id_length,
+        )
+
+
 class SyntheticSource(Strategy):
     """A seeded world with power-law popularity and planted taste clusters.
 
@@ -138,7 +192,7 @@ class SyntheticSource(Strategy):
         return {}
 
 
-Source = Annotated[FilesSource | SyntheticSource, Field(discriminator="kind")]
+Source = Annotated[FilesSource | SessionsSource | SyntheticSource, Field(discriminator="kind")]
 
 
 class IngestParams(Config):
@@ -161,6 +215,6 @@ class IngestParams(Config):
     def identity(self) -> dict[str, Any]:
         """Without the seed for data that is only read: it changes nothing there."""
         document = super().identity()
-        if isinstance(self.source, FilesSource):
+        if not isinstance(self.source, SyntheticSource):
             del document["seed"]
         return document

@@ -18,7 +18,7 @@ from components.core.columns import (
     USER_ID,
 )
 from components.core.recipe import IngestParams
-from components.core.recipe.source import FilesSource
+from components.core.recipe.source import FilesSource, SessionsSource, SyntheticSource
 from components.core.stage import Validation
 from components.data.contracts.examination import Examination
 from components.data.contracts.expectations import (
@@ -65,9 +65,11 @@ def schema(params: IngestParams) -> pa.Schema:
     """The schema of the interactions table that a source gives."""
     source = params.source
     fields: dict[str, pa.DataType] = {}
-    if not isinstance(source, FilesSource):
+    if isinstance(source, SyntheticSource):
         return pa.schema({USER_ID: pa.string(), ITEM_ID: pa.string(), TIMESTAMP: pa.int64()})
     fields |= dict.fromkeys((USER_ID, ITEM_ID), pa.int64() if source.ids == "integer" else pa.string())
+    if isinstance(source, SessionsSource):
+        return pa.schema(fields)
     if source.columns.rating is not None:
         fields[RATING] = pa.float64()
     if source.columns.timestamp is not None:
@@ -81,7 +83,7 @@ def schema(params: IngestParams) -> pa.Schema:
 def _expectations(params: IngestParams, columns: list[str]) -> list[Expectation]:
     found = [row_count(1), unique(USER_ID, ITEM_ID), *(not_null(column) for column in columns)]
     source = params.source
-    if isinstance(source, FilesSource) and source.ids == "string":
+    if not isinstance(source, SyntheticSource) and source.ids == "string":
         found += [length_between(column, 1, source.max_id_length) for column in (USER_ID, ITEM_ID)]
     if RATING in columns:
         found.append(finite(RATING))
@@ -99,7 +101,9 @@ def _facts(
     user_N, users = encode_sorted(table[USER_ID])
     item_N, items = encode_sorted(table[ITEM_ID])
     step_N = np.diff(user_N.astype(np.int64) * len(items) + item_N)
-    accounted = table.num_rows + rejected.num_rows + profile["duplicates_dropped"]
+    sessions = profile.get("sessions")
+    distinct = sessions["rows"] if sessions else table.num_rows
+    accounted = distinct + rejected.num_rows + profile["duplicates_dropped"]
     return {
         "rows out of order": (int((step_N <= 0).sum()), 0, 0),
         "users in the profile": (profile["users"], len(users), len(users)),

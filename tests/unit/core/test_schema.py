@@ -33,8 +33,8 @@ def test_every_key_says_what_it_is():
     assert not silent
 
 
-def test_there_are_the_four_recipes():
-    assert [name for name, _ in INCLUDED] == ["demo", "gowalla", "ml-100k", "taobao-buy"]
+def test_there_are_the_five_recipes():
+    assert [name for name, _ in INCLUDED] == ["demo", "gowalla", "ml-100k", "taobao-buy", "yoochoose"]
 
 
 @pytest.mark.parametrize(("name", "path"), INCLUDED)
@@ -47,7 +47,7 @@ def test_included_recipes_are_valid_before_and_after_their_parameters(name, path
     assert {"epochs", "seed"} <= recipe.parameters.keys()
     assert read_recipe(path, ["epochs=1", "seed=9"]).seed == 9
     assert read_recipe(path, ["epochs=1"]).training.epochs == 1
-    if recipe.source.kind == "files":
+    if recipe.source.kind != "synthetic":
         moved = read_recipe(path, ["data=s3://bucket/data"])
         assert all(uri.startswith("s3://bucket/data/") for uri in moved.source.locations().values())
         assert "https://" in recipe.description
