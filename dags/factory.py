@@ -18,6 +18,7 @@ from components.core.recipe.orchestration import Schedule
 from components.core.recipe.reading import read_recipe
 from components.core.stage import StageSpec
 from dags import GPU_POOL, HOME, OVERRIDES
+from dags.deliveries import build_dispatcher
 from dags.documentation import document
 from dags.stage_operator import StageOperator
 
@@ -38,20 +39,28 @@ def recipe_files() -> list[Path]:
 
 
 def load(files: Sequence[Path]) -> tuple[list[DAG], list[str]]:
-    """A DAG for every good recipe, and what is wrong with the others."""
+    """The DAGs of every good recipe, and what is wrong with the others."""
     dags: dict[str, tuple[Path, DAG]] = {}
     problems = []
     for file in files:
         try:
             recipe = read_recipe(file)
-            if recipe.name in dags:
+            made = {dag.dag_id: (file, dag) for dag in _dags_of(file, recipe)}
+            for taken in made.keys() & dags.keys():
                 raise InvalidInputError(
-                    f"recipe {file}: name: got {recipe.name!r}, which {dags[recipe.name][0]} has already"
+                    f"recipe {file}: name: got {recipe.name!r}, but {dags[taken][0]} makes the DAG {taken}"
                 )
-            dags[recipe.name] = file, build_dag(file, recipe)
+            dags |= made
         except InvalidInputError as error:
             problems.append(str(error))
     return [dag for _, dag in dags.values()], problems
+
+
+def _dags_of(file: Path, recipe: Recipe) -> list[DAG]:
+    dags = [build_dag(file, recipe)]
+    if recipe.schedule.kind == "asset" and recipe.schedule.each is not None:
+        dags.append(build_dispatcher(recipe, recipe.schedule, recipe.schedule.each, _default_args(recipe)))
+    return dags
 
 
 def build_dag(file: Path, recipe: Recipe, operator: type[StageOperator] = StageOperator) -> DAG:
@@ -74,16 +83,7 @@ def build_dag(file: Path, recipe: Recipe, operator: type[StageOperator] = StageO
         is_paused_upon_creation=how.paused,
         tags=["recloop", *how.tags],
         params=_params(recipe),
-        default_args={
-            "owner": how.owner,
-            "retries": how.retries,
-            "retry_delay": timedelta(seconds=how.retry_delay_s),
-            "retry_exponential_backoff": 2.0,
-            "max_retry_delay": timedelta(seconds=how.max_retry_delay_s),
-            "execution_timeout": timedelta(seconds=how.stage_timeout_s),
-            "on_failure_callback": report_failure,
-            "on_retry_callback": report_retry,
-        },
+        default_args=_default_args(recipe),
     ) as dag:
         made: dict[str, Any] = {}
         for spec in STAGES:
@@ -96,6 +96,20 @@ def build_dag(file: Path, recipe: Recipe, operator: type[StageOperator] = StageO
                 pool=GPU_POOL if spec.resources.gpu and recipe.training.device != "cpu" else None,
             ).output
     return dag
+
+
+def _default_args(recipe: Recipe) -> dict[str, Any]:
+    how = recipe.orchestration
+    return {
+        "owner": how.owner,
+        "retries": how.retries,
+        "retry_delay": timedelta(seconds=how.retry_delay_s),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(seconds=how.max_retry_delay_s),
+        "execution_timeout": timedelta(seconds=how.stage_timeout_s),
+        "on_failure_callback": report_failure,
+        "on_retry_callback": report_retry,
+    }
 
 
 def report_failure(context: Context) -> None:

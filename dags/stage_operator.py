@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,17 @@ from components.core.runs import Invocation, StageRecord, plan, read_record, rec
 from components.core.stage import StageSpec
 from components.core.store import open_store
 from dags import OVERRIDES
+from dags.deliveries import agreed, events_of
 from dags.runners.base import Runner, reason_of
 
 
 class StageFailedError(Exception):
     """A stage ended without a result."""
 
-    def __init__(self, reason: str, *, retryable: bool) -> None:
+    def __init__(self, reason: str, *, retryable: bool, gates: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(reason)
         self.retryable = retryable
+        self.gates = gates
 
 
 class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are not checked here
@@ -70,7 +73,8 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         try:
             result = self.run_stage(recipe, plan(recipe, self.spec, uris, place), context)
         except StageFailedError as error:
-            self._remember(place, StageRecord.failed(self.spec.name, str(error), started))
+            failed = StageRecord.failed(self.spec.name, str(error), started)
+            self._remember(place, replace(failed, gates=error.gates))
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{self.spec.name}: {error}") from None
         except AirflowTaskTimeout:
@@ -105,7 +109,8 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         if ended.code != 0:
             own = record.error if record else ""  # none: killed, or the record is an earlier try's
             reason = f"{own} (exit code {ended.code})" if own else reason_of(stage, ended)
-            raise StageFailedError(reason, retryable=is_retryable(ended.code))
+            gates = record.gates if record else ()
+            raise StageFailedError(reason, retryable=is_retryable(ended.code), gates=gates)
         if record is None:
             raise StageFailedError(f"ended well, but left no record at {place}", retryable=True)
         return record
@@ -158,13 +163,15 @@ def choose_runner(recipe: Recipe, on_line: Callable[[str], None]) -> Runner:
 
 
 def overrides_of(context: Context) -> list[str]:
-    """The run's parameters as `key=value`: the recipe's, those that the delivery which triggered the run
-    names in its event's extra, and free ones."""
+    """The run's parameters as `key=value`: the recipe's, those that the announcement which triggered the run
+    names in its extra, and free ones.
+
+    Raises:
+        InvalidInputError: announcements that became one run contradict each other.
+    """
     params = dict(context["params"])
     free = params.pop(OVERRIDES, None) or []
-    for events in (context.get("triggering_asset_events") or {}).values():
-        for event in events:
-            params |= {key: value for key, value in (event.extra or {}).items() if key in params}
+    params |= agreed(events_of(context), params)
     # a text stands as it is: quotes would become part of a text parameter
     return [
         f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in params.items()

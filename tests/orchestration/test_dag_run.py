@@ -168,7 +168,7 @@ def test_a_killed_stage_does_not_count_as_done_because_an_earlier_try_was(
 
 
 def test_a_delivery_sets_declared_parameters() -> None:
-    event = SimpleNamespace(extra={"place": 's3://shop/Ü "2"/', "unknown": 1})
+    event = SimpleNamespace(extra={"place": 's3://shop/Ü "2"/', "unknown": 1}, timestamp=0)
     context = {
         "params": {"place": "here", "count": 3, OVERRIDES: ["seed=1"]},
         "triggering_asset_events": {"delivery": [event]},

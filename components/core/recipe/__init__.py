@@ -17,6 +17,7 @@ from components.core.recipe.card import Card
 from components.core.recipe.judgement import (
     EvaluateParams,
     Evaluation,
+    PromoteParams,
     Promotion,
     RegisterParams,
     Registry,
@@ -37,6 +38,7 @@ __all__ = [
     "IngestParams",
     "Parameter",
     "PrepareParams",
+    "PromoteParams",
     "Recipe",
     "RegisterParams",
     "RetrainParams",
@@ -135,6 +137,9 @@ class Recipe(Config):
             yield "prepare.split.kind: got 'temporal', which needs source.columns.timestamp"
         if self.prepare.min_rating is not None and (columns is None or columns.rating is None):
             yield f"prepare.min_rating: got {self.prepare.min_rating}, which needs source.columns.rating"
+        each = self.schedule.each if self.schedule.kind == "asset" else None
+        if each is not None and each not in self.parameters:
+            yield f"schedule.each: got {each!r}, need one of the parameters {sorted(self.parameters)}"
         yield from self._out_of_reach()
 
     def _out_of_reach(self) -> Iterator[str]:
@@ -213,7 +218,7 @@ class Recipe(Config):
             "register": RegisterParams(
                 experiment=self.name,
                 policy=self.promotion.policy,
-                ledger=f"{self.workspace_uri}/ledgers",
+                ledger=ledgers_in(self.workspace_uri),
                 **registered,
                 recipe=self.document(),
             ),
@@ -232,6 +237,11 @@ class Recipe(Config):
 def default_workspace() -> str:
     """Where artifacts of a recipe go that does not say it."""
     return absolute_uri(os.environ.get("RECLOOP_WORKSPACE") or "workspace").rstrip("/")
+
+
+def ledgers_in(workspace: str) -> str:
+    """Where the ledgers of models lie that were registered from a workspace."""
+    return f"{workspace}/ledgers"
 
 
 def default_tracking_uri(workspace: str) -> str:

@@ -51,10 +51,18 @@ class CronSchedule(Config):
 
 
 class AssetSchedule(Config):
-    """Runs when a new delivery is announced as an Airflow Asset."""
+    """Runs when a new delivery is announced as an Airflow Asset.
+
+    Airflow makes one run of all announcements that wait: right where the source holds all that there is.
+    With `each`, every delivery gets a run of its own, in the order of their announcements.
+    """
 
     kind: Literal["asset"] = "asset"
     asset: Annotated[str, Field(min_length=1, description="URI of the delivery's Asset")]
+    each: str | None = Field(
+        default=None,
+        description="the parameter that tells deliveries apart; an announcement's partition key is its value",
+    )
 
 
 Schedule = Annotated[ManualSchedule | CronSchedule | AssetSchedule, Field(discriminator="kind")]

@@ -1,0 +1,127 @@
+"""Deliveries that wait: a DAG that starts a recipe's DAG once for each, in the order of their announcements.
+
+Airflow makes one run of all the announcements of an Asset that wait, and may overlook one that comes while
+that run is made. An announcement with a partition key is kept by itself, for the DAGs that ask for keys. The
+recipe's own DAG must not be one: what its runs announce would carry the key on, and no longer reach those
+who wait for a new champion.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, Asset, Context, PartitionedAssetTimetable
+
+from components.core.errors import InvalidInputError
+from components.core.recipe import Recipe, Scalar
+from components.core.recipe.orchestration import AssetSchedule
+from components.core.recipe.yaml import parse_yaml
+from components.core.runs import slug
+
+_PAGE = """\
+Starts `{recipe}` once for every delivery that is announced with a partition key, in the order of the
+announcements. The key is the run's `{each}`; what else the announcement's extra names of the recipe's
+parameters is set too. A delivery that waits is a queued run of `{recipe}`.
+
+    curl -X POST …/api/v2/assets/events -H "Authorization: Bearer …" -H "Content-Type: application/json" \\
+        -d '{{"asset_id": …, "partition_key": "{value}"}}'
+
+or `python -m dags.deliver {recipe} --each {each}={value}`.
+
+While this DAG is paused, Airflow drops announcements.
+"""
+
+
+def build_dispatcher(
+    recipe: Recipe, schedule: AssetSchedule, each: str, default_args: Mapping[str, Any]
+) -> DAG:
+    """The DAG `<recipe>_deliveries`.
+
+    Args:
+        each: the parameter whose value is the announcement's partition key.
+    """
+    with DAG(
+        dag_id=dispatcher_of(recipe.name),
+        auto_register=False,
+        schedule=PartitionedAssetTimetable(assets=Asset(uri=schedule.asset)),
+        catchup=False,
+        description=f"Starts {recipe.name} once for every delivery",
+        doc_md=_PAGE.format(recipe=recipe.name, each=each, value=recipe.parameters[each].default),
+        max_active_runs=1,  # they overtake each other otherwise
+        is_paused_upon_creation=False,
+        tags=["recloop", "deliveries", *recipe.orchestration.tags],
+        default_args=dict(default_args),
+    ) as dag:
+        StartDelivery(
+            task_id="start",
+            trigger_dag_id=recipe.name,
+            each=each,
+            defaults={name: parameter.default for name, parameter in recipe.parameters.items()},
+            logical_date=None,
+            skip_when_already_exists=True,  # a try that lost its answer
+        )
+    return dag
+
+
+def dispatcher_of(recipe: str) -> str:
+    """The id of the DAG that starts a recipe's deliveries."""
+    return f"{recipe}_deliveries"
+
+
+class StartDelivery(TriggerDagRunOperator):  # type: ignore[misc]  # Airflow's types are not checked here
+    """Starts the recipe's DAG with what the delivery's announcement says.
+
+    Args:
+        each: the parameter that the partition key is the value of.
+        defaults: the recipe's parameters.
+    """
+
+    def __init__(self, *, each: str, defaults: Mapping[str, Scalar], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.each = each
+        self.defaults = defaults
+
+    def execute(self, context: Context) -> None:
+        """Ask for the run; its id names the delivery and the moment of its announcement."""
+        key, events = context["partition_key"], list(events_of(context))
+        moment = max(event.timestamp for event in events).strftime("%Y%m%dT%H%M%S.%f")
+        self.trigger_run_id = f"delivery__{slug(key)}__{moment}"
+        self.conf = settings(self.each, key, [event.extra or {} for event in events], self.defaults)
+        super().execute(context)
+
+
+def events_of(context: Context) -> Iterator[Any]:
+    """The announcements that a run was made for, the oldest first."""
+    groups = (context.get("triggering_asset_events") or {}).values()
+    return iter(sorted((event for events in groups for event in events), key=lambda event: event.timestamp))
+
+
+def settings(
+    each: str, key: str, extras: list[Mapping[str, Any]], defaults: Mapping[str, Scalar]
+) -> dict[str, Any]:
+    """The parameters that one delivery sets. Where it was announced more than once before its run was made,
+    the newest word counts.
+
+    >>> settings("period", "03", [{"epochs": 5, "weather": "fine"}], {"period": "00", "epochs": 30})
+    {'epochs': 5, 'period': '03'}
+    """
+    told = {name: value for extra in extras for name, value in extra.items() if name in defaults}
+    return {**told, each: key if isinstance(defaults[each], str) else parse_yaml(key)}
+
+
+def agreed(events: Iterator[Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """What announcements without a key set of a run's parameters.
+
+    Raises:
+        InvalidInputError: two of them became one run and want different things of it.
+    """
+    told: dict[str, Any] = {}
+    for event in events:
+        for name, value in (event.extra or {}).items():
+            if name in params and told.setdefault(name, value) != value:
+                raise InvalidInputError(
+                    f"{name}: got {told[name]!r} and {value!r}, from announcements that Airflow made one run "
+                    "of; name the parameter in the recipe's schedule.each, and announce each delivery with "
+                    "its partition key"
+                )
+    return told
