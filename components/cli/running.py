@@ -10,6 +10,7 @@ from rich.text import Text
 from components.catalog import STAGES
 from components.cli.output import Logs, number
 from components.core.errors import RecloopError
+from components.core.observing import Observation, Watched
 from components.core.progress import error_console
 from components.core.recipe import Recipe
 from components.core.runs import StageRecord, check_workspace, new_run_id, plan, record_place, write_record
@@ -52,23 +53,27 @@ def _run_stage(
     recipe: Recipe, run_id: str, position: int, spec: StageSpec, artifacts: Mapping[str, str]
 ) -> StageRecord:
     started = datetime.now(UTC)
+    todo = plan(recipe, spec, artifacts, record_place(recipe, run_id, position, spec.name))
+    observation = Observation(Watched(spec=spec, inputs=todo.inputs, place=todo.record, started=started))
     try:
-        todo = plan(recipe, spec, artifacts)
         result = execute(spec, todo.params, todo.inputs, todo.output)
     except BaseException as error:
         reason = str(error) if isinstance(error, Exception) else "interrupted"
-        _remember(recipe, run_id, position, StageRecord.failed(spec.name, reason, started, error))
+        failed = StageRecord.failed(spec.name, reason, started, error)
+        _remember(todo.record, failed)
         _tell(spec.name, "failed", "")
+        observation.end(failed)
         raise
     record = StageRecord.of(result, started)
-    write_record(record_place(recipe, run_id, position, spec.name), record)
+    write_record(todo.record, record)
     _tell(spec.name, record.status, _summary(recipe, result))
+    observation.end(record)
     return record
 
 
-def _remember(recipe: Recipe, run_id: str, position: int, record: StageRecord) -> None:
+def _remember(place: str, record: StageRecord) -> None:
     try:
-        write_record(record_place(recipe, run_id, position, record.stage), record)
+        write_record(place, record)
     except RecloopError as error:  # a full disk, say: what failed first is what must be told
         error_console().print(f"The run could not be recorded: {error}", soft_wrap=True, markup=False)
 

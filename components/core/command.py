@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from components.core.errors import InvalidInputError, RecloopError
+from components.core.observing import Observation, Watched
 from components.core.runs import StageRecord, write_record
 from components.core.stage import StageSpec, execute
 from components.core.store import open_store
@@ -39,17 +40,23 @@ def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     options = vars(_parser(spec).parse_args(arguments))
     place = options.pop("record")
+    raw = options.pop("params")
+    output = options.pop("output")
+    inputs = {name: uri for name, uri in options.items() if uri}
     started = datetime.now(UTC)
+    observation = Observation(Watched(spec=spec, inputs=inputs, place=place, started=started))
+
+    def end(record: StageRecord) -> None:
+        _remember(place, record)
+        observation.end(record)
 
     def failed(code: int, reason: str, error: RecloopError | None = None) -> int:
         logger.error("%s", reason)
-        _remember(place, StageRecord.failed(spec.name, reason, started, error))
+        end(StageRecord.failed(spec.name, reason, started, error))
         return code
 
     try:
-        params = _parse_params(spec, options.pop("params"))
-        output = options.pop("output")
-        result = execute(spec, params, {name: uri for name, uri in options.items() if uri}, output)
+        result = execute(spec, _parse_params(spec, raw), inputs, output)
     except RecloopError as error:
         return failed(error.exit_code, f"{type(error).__name__.removesuffix('Error')}: {error}", error)
     except KeyboardInterrupt:
@@ -59,7 +66,7 @@ def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
     except Exception:
         return failed(1, f"this is a bug in the stage:\n{traceback.format_exc()}")
     logger.info("%s %s", "already done:" if result.skipped else "wrote", result.uri)
-    _remember(place, StageRecord.of(result, started))
+    end(StageRecord.of(result, started))
     print(result.to_json())
     return 0
 

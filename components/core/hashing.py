@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 _CHUNK_BYTES = 1 << 20
+_NO_RESULTS = {"cli", "telemetry"}
 
 
 def canonical_json(value: Any) -> str:
@@ -35,12 +36,12 @@ def sha256_file(path: Path) -> str:
 @cache
 def code_version() -> str:
     """Hash of the source files that shape results: the same on a laptop and in an image, with or without
-    git. The command line is none of them."""
+    git. The command line and what is told to others are none of them."""
     root = Path(__file__).resolve().parents[1]
     files = {
         path.relative_to(root).as_posix(): sha256_file(path)
         for path in sorted(root.rglob("*"))
-        if path.suffix in {".py", ".j2", ".css"} and root / "cli" not in path.parents
+        if path.suffix in {".py", ".j2", ".css"} and path.relative_to(root).parts[0] not in _NO_RESULTS
     }
     return sha256_json(files)
 

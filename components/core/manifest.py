@@ -20,19 +20,29 @@ _PACKAGES = ("torch", "numpy", "pyarrow", "polars", "pandas", "great-expectation
 
 
 class FileEntry(Config):
-    """One file: hash of its bytes; for a table also its rows and the fingerprint of its schema."""
+    """One file: hash of its bytes; for a table also its rows, its columns with their types, and the
+    fingerprint of its schema."""
 
     sha256: str
     bytes: int
     rows: int | None = None
     schema_fingerprint: str | None = None
+    columns: dict[str, str] | None = None
+
+
+class RawFile(Config):
+    """One file from outside: its place, and what changes with its content (see `Store.content_hash`)."""
+
+    uri: str
+    hash: str
 
 
 class InputEntry(Config):
-    """One input as it was read."""
+    """One input as it was read; of raw data also its files."""
 
     uri: str
     sha256: str
+    files: tuple[RawFile, ...] = ()
 
 
 class Manifest(Config):
@@ -128,14 +138,23 @@ def fetch_artifact(uri: str, target: Path) -> tuple[Path, Manifest]:
     return place.parent, manifest  # for a local store the artifact itself: no copy was made
 
 
-def describe_files(directory: Path, tables: Mapping[str, tuple[int, str]]) -> dict[str, FileEntry]:
-    """Entries for every file below `directory`; `tables` gives rows and schema fingerprint by name."""
+def describe_files(
+    directory: Path,
+    tables: Mapping[str, tuple[int, str]],
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, FileEntry]:
+    """Entries for every file below `directory`; `tables` gives rows and schema fingerprint by name, `columns`
+    the columns with their types."""
     entries = {}
     for path in sorted(path for path in directory.rglob("*") if path.is_file()):
         name = path.relative_to(directory).as_posix()
         rows, fingerprint = tables.get(name, (None, None))
         entries[name] = FileEntry(
-            sha256=sha256_file(path), bytes=path.stat().st_size, rows=rows, schema_fingerprint=fingerprint
+            sha256=sha256_file(path),
+            bytes=path.stat().st_size,
+            rows=rows,
+            schema_fingerprint=fingerprint,
+            columns=dict(found) if (found := (columns or {}).get(name)) else None,
         )
     return entries
 

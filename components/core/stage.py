@@ -27,6 +27,7 @@ from components.core.manifest import (
     MANIFEST,
     InputEntry,
     Manifest,
+    RawFile,
     describe_files,
     fetch_artifact,
     git_sha,
@@ -107,10 +108,12 @@ class Validation:
         tables: file name → (rows, schema fingerprint).
         summary: for the manifest: expectations by table, how many, all met; `gates`, the documents of
             the gates (see `components.core.gates`).
+        columns: file name → column → its type.
     """
 
     tables: Mapping[str, tuple[int, str]]
     summary: Mapping[str, Any]
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Contract(Protocol):
@@ -162,7 +165,7 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
     started = datetime.now(UTC)
     _check_names(spec, inputs)
     found = {name: _identify(_input(spec, name), uri) for name, uri in inputs.items()}
-    keyed = {name: sha for name, sha in found.items() if _input(spec, name).keyed}
+    keyed = {name: entry.sha256 for name, entry in found.items() if _input(spec, name).keyed}
     key = cache_key(spec.name, params.identity(), code_version(), keyed)
     uri = output.rstrip("/").replace("{key}", key[:KEY_LENGTH])
     store = open_store(uri)
@@ -175,10 +178,10 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
         if done:
             return done
         logger.info("started; the output goes to %s", uri)
-        uris = {**_defaults(spec, params), **inputs}
-        found |= {name: _identify(_input(spec, name), uris[name]) for name in uris.keys() - found.keys()}
+        for name, place in _defaults(spec, params).items():
+            found.setdefault(name, _identify(_input(spec, name), place))
         try:
-            manifest = _produce(spec, params, uris, found, lock, key=key, uri=uri, started=started)
+            manifest = _produce(spec, params, found, lock, key=key, uri=uri, started=started)
         except RecloopError:
             raise
         except ModuleNotFoundError as error:
@@ -198,8 +201,7 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
 def _produce(
     spec: StageSpec,
     params: Config,
-    uris: Mapping[str, str],
-    hashes: Mapping[str, str],
+    inputs: Mapping[str, InputEntry],
     lock: Lock,
     *,
     key: str,
@@ -209,15 +211,16 @@ def _produce(
     """Fetch, run, validate, publish. `lock` is on `uri`."""
     store = open_store(uri)
     with store.scratch(uri) as scratch:
-        local, entries = _fetch_inputs(spec, uris, hashes, scratch / "inputs")
+        local = _fetch_inputs(spec, inputs, scratch / "inputs")
         directory, docs = scratch / "output", scratch / "checks"
         directory.mkdir()
         docs.mkdir()
         checkpoint = Checkpoint(uri, scratch, key, lock)
         try:
             run: Run = load_object(spec.run)
+            uris = {name: entry.uri for name, entry in inputs.items()}
             metrics = run(params, local, directory, Context(checkpoint, uris))
-            _check_unchanged(spec, uris, hashes)
+            _check_unchanged(spec, inputs)
             contract: Contract = load_object(spec.contract)
             validation = contract(directory, params, local, docs)
         except GateFailedError as error:
@@ -233,8 +236,8 @@ def _produce(
             code_version=code_version(),
             git_sha=git_sha(),
             image_digest=os.environ.get("RECLOOP_IMAGE_DIGEST"),
-            inputs=entries,
-            files=describe_files(directory, validation.tables),
+            inputs=dict(inputs),
+            files=describe_files(directory, validation.tables, validation.columns),
             metrics=dict(metrics),
             validation=dict(validation.summary),
             seed=getattr(params, "seed", None),
@@ -285,19 +288,20 @@ def _defaults(spec: StageSpec, params: Config) -> dict[str, str]:
     return uris
 
 
-def _identify(entry: InputSpec, uri: str) -> str:
-    """The content hash of an input, and a check that it is what the stage expects."""
+def _identify(entry: InputSpec, uri: str) -> InputEntry:
+    """An input with its content hash, and a check that it is what the stage expects."""
     if entry.artifact is None:
         store = open_store(uri)
-        with_names = [(name_of(file), store.content_hash(file)) for file in _raw_files(entry.name, uri)]
-        return sha256_json(with_names)
+        files = [RawFile(uri=file, hash=store.content_hash(file)) for file in _raw_files(entry.name, uri)]
+        sha256 = sha256_json([(name_of(file.uri), file.hash) for file in files])  # wherever they lie
+        return InputEntry(uri=uri, sha256=sha256, files=tuple(files))
     try:
         manifest = read_manifest(uri)
     except FileNotFoundError as error:
         raise InvalidInputError(f"{entry.name}: there is no finished artifact at {uri}") from error
     if manifest.artifact != entry.artifact:
         raise InvalidInputError(f"{entry.name}: {uri} is a {manifest.artifact}, need a {entry.artifact}")
-    return manifest.sha256
+    return InputEntry(uri=uri, sha256=manifest.sha256)
 
 
 def _raw_files(name: str, uri: str) -> list[str]:
@@ -307,28 +311,27 @@ def _raw_files(name: str, uri: str) -> list[str]:
     return files
 
 
-def _fetch_inputs(
-    spec: StageSpec, uris: Mapping[str, str], hashes: Mapping[str, str], root: Path
-) -> tuple[dict[str, Path], dict[str, InputEntry]]:
-    local, entries = {}, {}
-    for name, uri in uris.items():
+def _fetch_inputs(spec: StageSpec, inputs: Mapping[str, InputEntry], root: Path) -> dict[str, Path]:
+    local = {}
+    for name, entry in inputs.items():
         target = root / name
         if _input(spec, name).artifact is None:
-            local[name] = _fetch_raw(name, uri, target)
+            local[name] = _fetch_raw(name, entry.uri, target)
         else:
-            local[name], manifest = fetch_artifact(uri, target)
-            if manifest.sha256 != hashes[name]:
-                raise IntegrityError(f"{uri}: changed while it was read")
-        entries[name] = InputEntry(uri=uri, sha256=hashes[name])
-    return local, entries
+            local[name], manifest = fetch_artifact(entry.uri, target)
+            if manifest.sha256 != entry.sha256:
+                raise IntegrityError(f"{entry.uri}: changed while it was read")
+    return local
 
 
-def _check_unchanged(spec: StageSpec, uris: Mapping[str, str], hashes: Mapping[str, str]) -> None:
+def _check_unchanged(spec: StageSpec, inputs: Mapping[str, InputEntry]) -> None:
     """Raw data may be rewritten while it is read; then the result belongs to no delivery."""
-    for name, uri in uris.items():
-        entry = _input(spec, name)
-        if entry.artifact is None and _identify(entry, uri) != hashes[name]:
-            raise IntegrityError(f"{name}: {uri} changed while it was read; run again when it is complete")
+    for name, entry in inputs.items():
+        expected = _input(spec, name)
+        if expected.artifact is None and _identify(expected, entry.uri).sha256 != entry.sha256:
+            raise IntegrityError(
+                f"{name}: {entry.uri} changed while it was read; run again when it is complete"
+            )
 
 
 def _fetch_raw(name: str, uri: str, target: Path) -> Path:

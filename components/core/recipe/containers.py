@@ -66,7 +66,8 @@ class Docker(Config):
     environment: tuple[VariableName, ...] = Field(
         default=(),
         description="names of more variables that stages get from the worker; keys and settings of "
-        "AWS's chain, of MLflow's client and of proxies they get anyway",
+        "AWS's chain, of MLflow's and OpenLineage's clients, of the push gateway and of proxies they get "
+        "anyway",
     )
 
 
@@ -156,6 +157,12 @@ PASSED_ON = (
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_TOKEN",
     "MLFLOW_TRACKING_INSECURE_TLS",
+    "OPENLINEAGE_URL",
+    "OPENLINEAGE_ENDPOINT",
+    "OPENLINEAGE_API_KEY",
+    "OPENLINEAGE_NAMESPACE",
+    "OPENLINEAGE_DISABLED",
+    "PROMETHEUS_PUSHGATEWAY_URL",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",

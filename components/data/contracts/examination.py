@@ -39,6 +39,7 @@ class Examination:
         self._context: Any = _context()
         self._source = self._context.data_sources.add_pandas(artifact)
         self._tables: dict[str, tuple[int, str]] = {}
+        self._columns: dict[str, dict[str, str]] = {}
         self._counts: dict[str, int] = {}
         self._gates: list[Gate] = []
         self._failures: list[str] = []
@@ -56,6 +57,7 @@ class Examination:
         self.expect(f"{name} schema", found, [exactly_columns(expected.names), *types])
         self.require()
         self._tables[name] = (table.num_rows, fingerprint(table.schema))
+        self._columns[name] = {field.name: str(field.type) for field in table.schema}
         return table
 
     def document(self, name: str, read: Callable[[Path], T]) -> T:
@@ -136,7 +138,7 @@ class Examination:
             "success": True,
             "gates": [gate.document() for gate in self._gates],
         }
-        return Validation(tables=self._tables, summary=summary)
+        return Validation(tables=self._tables, summary=summary, columns=self._columns)
 
     def _read(self, name: str) -> pa.Table:
         try:

@@ -1,0 +1,1 @@
+"""What the world outside hears of stages: OpenLineage events, Prometheus metrics."""
