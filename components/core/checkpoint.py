@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import final
 
-from components.core.hashing import sha256_file
+from components.core.hashing import sha256_file, sha256_json
 from components.core.store import Lock, join, open_store
 
 
@@ -19,9 +19,25 @@ class Checkpoint:
     """
 
     def __init__(self, uri: str, scratch: Path, key: str, lock: Lock | None = None) -> None:
-        self._uri, self._scratch, self._store = f"{uri}.checkpoint", scratch, open_store(uri)
+        self._artifact, self._uri = uri, f"{uri}.checkpoint"
+        self._scratch, self._store = scratch, open_store(uri)
         self._key, self._lock = key, lock
         self._slot = 0
+        self._parts: list[Checkpoint] = []
+
+    def part(self, name: str, *origin: str) -> "Checkpoint":
+        """A checkpoint for one of several parts of the work, beside this one and discarded with it.
+
+        Args:
+            origin: hashes of what this part starts from and the cache key does not hold: what was saved on
+                the way from another origin is not loaded.
+        """
+        scratch = self._scratch / name
+        scratch.mkdir(exist_ok=True)
+        key = sha256_json([self._key, *origin])
+        part = Checkpoint(f"{self._artifact}.{name}", scratch, key, self._lock)
+        self._parts.append(part)
+        return part
 
     def save(self, write: Callable[[Path], None]) -> None:
         """Store the files that `write` puts into the directory it is given.
@@ -65,6 +81,8 @@ class Checkpoint:
 
     def discard(self) -> None:
         """Remove what was saved: the work is done. Only files that we wrote, by name."""
+        for part in self._parts:
+            part.discard()
         place = join(self._uri, "latest.json")
         try:
             names = json.loads(self._store.read_bytes(place))["files"]

@@ -62,6 +62,23 @@ def test_model_is_made_by_its_seed_alone(strategy: type[Strategy], clustered: Ra
 
 
 @named(MODELS)
+def test_model_names_the_tensors_with_a_row_for_each_user_or_item(strategy: type[Strategy]) -> None:
+    def shapes(num_users: int, num_items: int) -> dict[str, torch.Size]:
+        pairs = [(n % num_users, n % num_items) for n in range(num_users * num_items)]
+        data = make_data(num_users, num_items, sorted(set(pairs)), [])
+        model = build_model(Training(model=strategy()), data, seed=1)
+        assert model.rows.keys() <= model.state_dict().keys()
+        return {name: tensor.shape for name, tensor in model.state_dict().items()}
+
+    rows = strategy.load().rows
+    small, more_users, more_items = shapes(5, 7), shapes(11, 7), shapes(5, 13)
+    for name, shape in small.items():
+        assert more_users[name] == ((11, *shape[1:]) if rows.get(name) == "user" else shape)
+        assert more_items[name] == ((13, *shape[1:]) if rows.get(name) == "item" else shape)
+    assert all(small[name][0] == {"user": 5, "item": 7}[side] for name, side in rows.items())
+
+
+@named(MODELS)
 def test_gradient_reaches_every_parameter(strategy: type[Strategy], clustered: RankingData) -> None:
     model = build_model(Training(model=strategy()), clustered, seed=1)
     encoded = model.encode(torch.Generator().manual_seed(1))

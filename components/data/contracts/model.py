@@ -15,17 +15,18 @@ from components.data.contracts.curves import curves_schema, expect_curves
 from components.data.contracts.dataset import raw_id_type
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import not_null, row_count, unique
+from components.data.contracts.warm_start import warm_start_gates
 from components.data.contracts.weights import weight_facts
 from components.data.document import read_keys
 
-_WARM_STARTS = {"search", "none"}
+_WARM_STARTS = {"champion", "search", "none"}
 
 
 def validate(output: Path, params: RetrainParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
     """Check the embeddings, the history and what was trained.
 
     Raises:
-        GateFailedError: an expectation failed.
+        GateFailedError: an expectation failed, or a warm start is worse than it may be.
     """
     exam = Examination("model", output, docs)
     training = exam.document("training.json", _read_training)
@@ -45,15 +46,17 @@ def validate(output: Path, params: RetrainParams, inputs: Mapping[str, Path], do
     expect_curves(exam, "history.parquet", history)
     facts: dict[str, Fact] = {
         "best_epoch": (training["best_epoch"], 0, training["epochs"]),
-        "warm_start is known": (training["warm_start"] in _WARM_STARTS, 1, 1),
+        "warm_start is known": (training["warm_start"]["from"] in _WARM_STARTS, 1, 1),
     }
     exam.facts("training.json", facts)
+    exam.gate(warm_start_gates(training, Training.model_validate(training["training"])))
     exam.facts(WEIGHTS_FILE, weight_facts(output / WEIGHTS_FILE, expected=True))
     return exam.finish()
 
 
 def _read_training(path: Path) -> dict[str, Any]:
-    keys = ("training", "warm_start", "best_epoch", "epochs", "num_users", "num_items")
+    starts = [f"warm_start.{key}" for key in ("from", "champion_sha256", "tensors")]
+    keys = ["training", *starts, "warm_check", "best_epoch", "epochs", "num_users", "num_items"]
     document = read_keys(path, keys)
     Training.model_validate(document["training"])  # a ValidationError is a ValueError
     return document

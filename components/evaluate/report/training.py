@@ -13,6 +13,7 @@ from components.evaluate.report.document import Table, flat, words
 from components.evaluate.report.findings import Findings
 
 _SEARCHED = "searched"
+STARTS = {"champion": "the champion's", "search": "the search's", "none": "random"}
 # prefix of the trajectory's columns → title, note, limits of the y axis
 _TRAJECTORIES: Mapping[str, tuple[str, str, tuple[float, float] | None]] = {
     "alpha_": ("α of every sampler", "A distribution in every epoch; the largest α wins.", (0.0, 1.0)),
@@ -60,13 +61,13 @@ def curves(findings: Findings) -> Iterator[Chart]:
     metric = training["training"]["metric"]
     by_stage = {"search": findings.trajectory, "retrain": findings.history}
     best = {"search": float(findings.policy.best_epoch), "retrain": float(training["best_epoch"])}
-    warm = "from the search's weights" if training["warm_start"] == "search" else "from random weights"
+    warm = STARTS[training["warm_start"]["from"]]
     for name, title, marked, note in (
         (
             metric,
             f"{metric_name(metric)} on validation",
             best,
-            f"Dots: what was kept. Retraining starts {warm}.",
+            f"Dots: what was kept. Retraining starts from {warm} weights.",
         ),
         (TRAIN_LOSS, "Training loss", {}, "In the search: under the sampler that was drawn."),
     ):

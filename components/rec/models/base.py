@@ -1,14 +1,18 @@
 """What a ranking model offers to samplers, losses and rankings."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import ClassVar, Final, Literal, Protocol, final
 
 import torch
 from torch import Tensor, nn
 
 from components.core.recipe.training import ModelConfig
 from components.rec.data import RankingData
+
+Side = Literal["user", "item"]
+USER_AND_ITEM_ROWS: Final[Mapping[str, Side]] = {"users": "user", "items": "item"}
 
 
 @final
@@ -35,7 +39,14 @@ class Encoded:
 
 
 class RankingModel(nn.Module, ABC):
-    """A model whose score is an inner product of encoded users and items."""
+    """A model whose score is an inner product of encoded users and items.
+
+    Attributes:
+        rows: the tensors that have a row for each user or each item, in the order of the dense ids. The
+            shape of every other tensor must not depend on the data.
+    """
+
+    rows: ClassVar[Mapping[str, Side]]
 
     @abstractmethod
     def encode(self, dropout: torch.Generator | None = None) -> Encoded:

@@ -6,13 +6,15 @@ import torch
 
 from components.core.recipe.training import LightGcn
 from components.rec.data import RankingData
-from components.rec.models.base import Encoded, RankingModel, normal_embedding
+from components.rec.models.base import USER_AND_ITEM_ROWS, Encoded, RankingModel, normal_embedding
 from components.rec.models.propagation import NormalizedGraph
 
 
 @final
 class LightGcnModel(RankingModel):
     """The mean of 0 … L hops over the normalised graph (eq. 3 and 4, with 1 / (L + 1) for each layer)."""
+
+    rows = USER_AND_ITEM_ROWS
 
     def __init__(self, config: LightGcn, data: RankingData, *, generator: torch.Generator) -> None:
         super().__init__()

@@ -6,12 +6,14 @@ import torch
 
 from components.core.recipe.training import MatrixFactorization
 from components.rec.data import RankingData
-from components.rec.models.base import Encoded, RankingModel, normal_embedding
+from components.rec.models.base import USER_AND_ITEM_ROWS, Encoded, RankingModel, normal_embedding
 
 
 @final
 class MatrixFactorizationModel(RankingModel):
     """One embedding per user and item."""
+
+    rows = USER_AND_ITEM_ROWS
 
     def __init__(self, config: MatrixFactorization, data: RankingData, *, generator: torch.Generator) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from torch.nn.functional import leaky_relu, normalize
 
 from components.core.recipe.training import Ngcf
 from components.rec.data import RankingData
-from components.rec.models.base import Encoded, RankingModel, normal_embedding
+from components.rec.models.base import USER_AND_ITEM_ROWS, Encoded, RankingModel, normal_embedding
 from components.rec.models.propagation import NormalizedGraph
 
 _LEAKY_SLOPE = 0.2  # not in the paper; the official code's
@@ -22,6 +22,8 @@ class NgcfModel(RankingModel):
     Departures: message dropout acts on a layer's output, as in the official code, and there are no
     biases, as in the paper and unlike that code.
     """
+
+    rows = USER_AND_ITEM_ROWS
 
     def __init__(self, config: Ngcf, data: RankingData, *, generator: torch.Generator) -> None:
         super().__init__()

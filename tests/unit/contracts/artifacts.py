@@ -147,7 +147,8 @@ def model(root: Path) -> None:
     write_table(pa.table(history), root / "history.parquet")
     document = {
         "training": Training().model_dump(mode="json"),
-        "warm_start": "search",
+        "warm_start": {"from": "search", "champion_sha256": None, "tensors": {}},
+        "warm_check": None,
         "best_epoch": 1,
         "epochs": 1,
         "num_users": 3,

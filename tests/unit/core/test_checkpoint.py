@@ -93,3 +93,18 @@ def test_nothing_is_left_of_it(new, tmp_path):
     checkpoint.discard()
     assert new().load() is None
     assert not (tmp_path / "artifact.checkpoint").exists()
+
+
+def test_parts_are_apart_and_go_with_the_whole(new, tmp_path):
+    whole = new()
+    whole.save(writer(1))
+    whole.part("cold").save(writer(2))
+    whole.part("warm", "from a").save(writer(3))
+    again = new()
+    assert epoch_of(again) == 1
+    assert epoch_of(again.part("cold")) == 2
+    assert epoch_of(again.part("warm", "from a")) == 3
+    assert epoch_of(new().part("warm", "from b")) is None
+    assert epoch_of(new().part("warm")) is None
+    again.discard()
+    assert not list(tmp_path.glob("artifact*"))

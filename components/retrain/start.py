@@ -1,0 +1,96 @@
+"""Which weights training starts from: the champion's, the search's, or random ones."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, final
+
+from components.core.errors import InvalidInputError
+from components.core.lineage import read_lineage
+from components.core.policy import WEIGHTS_FILE
+from components.core.recipe import Training
+from components.rec.models.base import RankingModel
+from components.rec.warm_start import Carried, OldModel, carry_over, dataset_ids
+from components.rec.weights import load_tensors
+
+logger = logging.getLogger(__name__)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where a model's first weights came from.
+
+    Attributes:
+        source: what was taken; `none` are the model's own random weights.
+        champion_sha256: content hash of the champion's model artifact, where there was one to start from.
+        tensors: what became of each tensor, of the new model and of the champion's.
+    """
+
+    source: Literal["champion", "search", "none"]
+    champion_sha256: str | None = None
+    tensors: Mapping[str, Carried] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "from": self.source,
+            "champion_sha256": self.champion_sha256,
+            "tensors": {name: asdict(carried) for name, carried in self.tensors.items()},
+        }
+
+
+def start(model: RankingModel, training: Training, inputs: Mapping[str, Path]) -> Start:
+    """Give `model` its first weights, as `training.warm_start` has it.
+
+    The champion's weights come before the search's: `champion` takes those of the search only where there
+    is no champion, or nothing of it fits, and random ones where the search left none.
+
+    Raises:
+        InvalidInputError: the search's weights are those of another model.
+    """
+    sha256: str | None = None
+    tensors: Mapping[str, Carried] = {}
+    if training.warm_start == "champion" and "champion" in inputs:
+        sha256, tensors = _from_champion(model, training, inputs)
+        if any(became.carried for became in tensors.values()):
+            return Start(source="champion", champion_sha256=sha256, tensors=tensors)
+        logger.warning("nothing of the champion's weights fits: training does not start from them")
+    elif training.warm_start == "champion":
+        logger.info("there is no champion to start from")
+    searched = training.warm_start != "none" and _from_search(model, inputs["policy"] / WEIGHTS_FILE)
+    logger.info("training starts from %s weights", "the search's" if searched else "random")
+    return Start(source="search" if searched else "none", champion_sha256=sha256, tensors=tensors)
+
+
+def _from_champion(
+    model: RankingModel, training: Training, inputs: Mapping[str, Path]
+) -> tuple[str, dict[str, Carried]]:
+    champion = inputs["champion"]
+    sha256 = read_lineage({"champion": champion})["champion"].sha256
+    old = OldModel.read(champion, next(model.parameters()).device)
+    tensors = carry_over(model, dataset_ids(inputs["dataset"]), old, training.new_rows)
+    logger.info("weights of the champion %s, new rows %s:", sha256[:12], training.new_rows)
+    for name, became in tensors.items():
+        logger.info("  %s: %s", name, _told(became))
+    return sha256, tensors
+
+
+def _from_search(model: RankingModel, path: Path) -> bool:
+    """Start from a search's weights; False where it left none."""
+    if not path.exists():
+        return False
+    weights = load_tensors(path, next(model.parameters()).device)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if expected != found:
+        raise InvalidInputError(f"policy weights: got {found}, the model needs {expected}")
+    model.load_state_dict(weights)
+    return True
+
+
+def _told(became: Carried) -> str:
+    rows = "tensor" if became.rows is None else f"{became.rows}s"
+    counts = f"{became.carried:,} carried, {became.fresh:,} fresh, {became.lost:,} lost"
+    return f"{rows}: {counts}{f' ({became.reason})' if became.reason else ''}"
