@@ -1,4 +1,4 @@
-"""The six stages: the only thing that orchestrators import."""
+"""The six stages, and promotion, which is asked for: the only thing that orchestrators import."""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ from components.core.recipe import (
     EvaluateParams,
     IngestParams,
     PrepareParams,
+    PromoteParams,
     RegisterParams,
     RetrainParams,
     SearchParams,
@@ -101,5 +102,20 @@ REGISTER: Final = StageSpec(
     contract="components.data.contracts.registration:validate",
     image="data",
 )
+# None of the loop's stages: someone decides that it runs.
+PROMOTE: Final = StageSpec(
+    name="promote",
+    params=PromoteParams,
+    inputs=(InputSpec(name="registration", artifact="registration", required=False),),
+    output="promotion",
+    run="components.promote.run:run",
+    contract="components.data.contracts.promotion:validate",
+    image="data",
+)
 
 STAGES: Final = (INGEST, PREPARE, SEARCH, RETRAIN, EVALUATE, REGISTER)
+
+
+def position_of(spec: StageSpec) -> int:
+    """Where a stage's record stands among those of its run, from 0."""
+    return STAGES.index(spec) if spec in STAGES else len(STAGES)

@@ -1,4 +1,4 @@
-"""Register: what was judged becomes a model version, and the champion if the verdict says so."""
+"""Register: what was judged becomes a model version, and the champion if verdict and policy say so."""
 
 import json
 import math
@@ -20,18 +20,21 @@ from components.data.document import read_document, write_document
 from components.data.parquet import read_table, write_table
 from components.registry import champion
 from components.registry.connection import connect, reaching
+from components.registry.evidence import changed
+from components.registry.promotion import Decision, Succession, this_user
 from components.registry.publishing import RunRecord, Version, find_version, publish
 
 
 def run(
     params: RegisterParams, inputs: Mapping[str, Path], output: Path, context: Context
 ) -> Mapping[str, float]:
-    """Register the model, and move the aliases.
+    """Register the model as challenger, and promote it if the verdict says so and the policy is auto.
 
     A version that an earlier, killed attempt registered is taken up again.
 
     Raises:
         ConflictError: the champion is not the one that the evaluation compared with.
+        GateFailedError: the version does not answer as it must; the champion stays.
         InfrastructureError: MLflow cannot be reached.
     """
     manifests = read_lineage(inputs)
@@ -41,31 +44,21 @@ def run(
     with reaching(params.tracking_uri):
         keys = (champion.MODEL_SHA256, champion.EVALUATION_SHA256)
         version = find_version(client, params.model, {key: tags[key] for key in keys})
-        current = champion.champion_version(client, params.model)
-        ours = version is not None and current == version.version
-        if current != verdict["champion_version"] and not ours:
-            raise ConflictError(_changed(params.model, verdict["champion_version"], current))
         if version is None:
-            version = _publish(client, params, inputs, manifests, verdict, tags)
-            current = champion.champion_version(client, params.model)  # publishing took its time
+            current = champion.champion_version(client, params.model)
             if current != verdict["champion_version"]:
-                raise ConflictError(_changed(params.model, verdict["champion_version"], current))
-        aliases = [champion.CHALLENGER, *([champion.CHAMPION] if verdict["promote"] else [])]
-        for alias in aliases:
-            client.set_registered_model_alias(params.model, alias, version.version)
+                raise ConflictError(changed(params.model, verdict["champion_version"], current))
+            version = _publish(client, params, inputs, manifests, verdict, tags)
+        client.set_registered_model_alias(params.model, champion.CHALLENGER, version.version)
+    promoted = bool(verdict["promote"]) and params.policy == "auto"
+    if promoted:
+        decision = Decision(
+            who=this_user(), why=verdict["reason"], key=f"register {tags[champion.EVALUATION_SHA256]}"
+        )
+        Succession(params.model, params.tracking_uri, params.ledger).promote(version.version, decision)
+    aliases = [champion.CHALLENGER, *([champion.CHAMPION] if promoted else [])]
     _write(output, params, version, verdict, aliases)
-    return {"version": float(version.version), "promoted": float(verdict["promote"])}
-
-
-def _changed(model: str, judged: str | None, current: str | None) -> str:
-    def name(version: str | None) -> str:
-        return "no champion" if version is None else f"version {version}"
-
-    return (
-        f"{model}: the champion has changed since the evaluation, which compared with {name(judged)}; "
-        f"now it is {name(current)}. Evaluate again against it, with --set evaluation.attempt=2 (or the "
-        "next number that was not used yet)"
-    )
+    return {"version": float(version.version), "promoted": float(promoted)}
 
 
 def _version_tags(manifests: Mapping[str, Manifest], uris: Mapping[str, str]) -> dict[str, str]:
@@ -182,7 +175,7 @@ def _write(
         "model": params.model,
         "version": version.version,
         "run_id": version.run_id,
-        "promoted": verdict["promote"],
+        "promoted": champion.CHAMPION in aliases,
         "reason": verdict["reason"],
         "previous_champion_version": verdict["champion_version"],
     }

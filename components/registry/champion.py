@@ -121,6 +121,11 @@ def champion_version(client: Any, model: str) -> str | None:
     Raises:
         MlflowException: MLflow cannot be reached.
     """
+    return (aliases_of(client, model) or {}).get(CHAMPION)
+
+
+def aliases_of(client: Any, model: str) -> dict[str, str] | None:
+    """Alias → version; None where there is no such model. Raises like `champion_version`."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -129,4 +134,4 @@ def champion_version(client: Any, model: str) -> str | None:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
-    return str(aliases[CHAMPION]) if CHAMPION in aliases else None
+    return {alias: str(version) for alias, version in aliases.items()}

@@ -69,6 +69,9 @@ class Promotion(Config):
         description="who promotes a challenger that has won: the run itself, someone whom the orchestrator "
         "asks, or nobody but `recloop promote`",
     )
+    answer_within_s: Annotated[Count, Unkeyed()] = Field(
+        default=7 * 24 * 3600, description="no answer in so many seconds is a no; policy approve"
+    )
     metric: MetricName = Field(default="ndcg@20", description="what challenger and champion are compared by")
     margin: float = Field(
         default=0.0,
@@ -116,6 +119,26 @@ class RegisterParams(Config):
     policy: Policy = "auto"
     ledger: Annotated[str, Unkeyed()] = Field(description="URI below which a new model's ledger is kept")
     recipe: Annotated[dict[str, Any], Unkeyed()]
+
+
+class PromoteParams(Config):
+    """Parameters of the promote stage: one decision about a registered model."""
+
+    action: Literal["promote", "rollback"] = "promote"
+    model: str
+    tracking_uri: str
+    ledger: Annotated[str, Unkeyed()] = Field(description="URI below which a new model's ledger is kept")
+    version: Annotated[str, Field(pattern=r"^[1-9][0-9]*$")] | None = Field(
+        default=None,
+        description="by default the registration's, else the challenger, or for a rollback the one before",
+    )
+    approved: bool = Field(default=True, description="whether the answer was yes; a no is recorded")
+    who: Annotated[str, Field(min_length=1)] = Field(description="whose decision it is")
+    why: Annotated[str, Field(min_length=1)]
+    force: bool = Field(default=False, description="against the evidence")
+    decision: Annotated[str, Field(min_length=1)] = Field(
+        description="names the decision: a second try does not take it again"
+    )
 
 
 class Registry(Config):

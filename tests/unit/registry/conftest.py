@@ -1,0 +1,193 @@
+"""A registered model with versions of known worth, in a real MLflow on SQLite."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from components.core.manifest import MANIFEST, Manifest, describe_files
+from components.core.verdict import VERDICT_FILE, Verdict
+from components.data.document import write_document
+from components.data.parquet import write_table
+from components.registry.champion import EVALUATION_SHA256, EVALUATION_URI, MODEL_SHA256, MODEL_URI
+from components.registry.connection import connect
+from components.registry.promotion import Decision, Succession
+from components.registry.publishing import RunRecord, publish
+
+MODEL = "toy"
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def verdict(*, promote: bool = True, champion: str | None = None) -> Verdict:
+    return Verdict(
+        promote=promote,
+        reason="it is better" if promote else "it is no better",
+        rule="first" if champion is None else "champion",
+        metric="ndcg@20",
+        margin=0.0,
+        confidence=0.95,
+        resamples=100,
+        num_users=3,
+        challenger=0.5,
+        champion=None if champion is None else 0.4,
+        champion_version=champion,
+        floors={},
+        comparisons={},
+        slices=(),
+        beyond_accuracy={},
+        gates=(),
+    )
+
+
+@dataclass
+class Registered:
+    """The model `toy`: versions share one logged model, and have an evaluation each."""
+
+    root: Path
+    tracking_uri: str
+    ledgers: str
+    logged: str
+    evaluations: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def client(self) -> Any:
+        return mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
+
+    @property
+    def succession(self) -> Succession:
+        return Succession(MODEL, self.tracking_uri, self.ledgers)
+
+    def add(self, *, promote: bool = True, champion: str | None = None, source: str = "") -> str:
+        """A new version, whose evaluation compared with `champion`; its number."""
+        place = self.root / f"evaluation-{len(self.evaluations) + 1}"
+        place.mkdir()
+        write_document(verdict(promote=promote, champion=champion).document(), place / VERDICT_FILE)
+        manifest = Manifest(
+            stage="evaluate",
+            artifact="evaluation",
+            key=f"{len(self.evaluations)}" * 64,
+            params={},
+            code_version="0",
+            git_sha=None,
+            image_digest=None,
+            inputs={},
+            files=describe_files(place, {}),
+            metrics={},
+            validation={},
+            seed=1,
+            device="cpu",
+            packages={},
+            started=DAY,
+            ended=DAY,
+        )
+        (place / MANIFEST).write_bytes(manifest.to_json())
+        tags = {
+            EVALUATION_URI: str(place),
+            EVALUATION_SHA256: manifest.sha256,
+            MODEL_URI: f"{self.root}/model",
+            MODEL_SHA256: f"{len(self.evaluations)}" * 64,
+        }
+        made = self.client.create_model_version(MODEL, source=source or self.logged, tags=tags)
+        self.evaluations[str(made.version)] = place
+        self.client.set_registered_model_alias(MODEL, "challenger", made.version)
+        return str(made.version)
+
+    def champions(self, count: int) -> None:
+        """Versions 1 to `count`, each promoted after the other."""
+        for number in range(1, count + 1):
+            version = self.add(champion=None if number == 1 else str(number - 1))
+            self.succession.promote(version, Decision(who="ann", why=f"number {version}"))
+
+    @property
+    def champion(self) -> str | None:
+        found = self.client.get_registered_model(MODEL).aliases.get("champion")
+        return None if found is None else str(found)
+
+    def tags(self, version: str) -> dict[str, str]:
+        found: dict[str, str] = self.client.get_model_version(MODEL, version).tags
+        return found
+
+    def steps(self) -> list[tuple[str, str, str | None, str | None]]:
+        """action, who, from, to of every entry; the ledger must be whole."""
+        entries = self.succession.ledger.read()
+        return [(entry.action, entry.who, entry.from_version, entry.to_version) for entry in entries]
+
+
+def tables(place: Path) -> dict[str, Path]:
+    """What the serving code reads: three users, six items; users 0 and 1 have seen two items each."""
+    items = np.arange(6)
+    vectors = np.eye(6, dtype=np.float32)
+    made = {
+        "user_embeddings": {
+            "user": pa.array([0, 1, 2], pa.int32()),
+            "user_id": ["ann", "bob", "cid"],
+            "embedding": pa.FixedSizeListArray.from_arrays((vectors[:3] + 0.1).reshape(-1), 6),
+        },
+        "item_embeddings": {
+            "item": pa.array(items, pa.int32()),
+            "item_id": [f"i{item}" for item in items],
+            "embedding": pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), 6),
+        },
+        "popularity": {"item_id": [f"i{item}" for item in items], "num_train": pa.array(items, pa.int32())},
+        "seen": {"user": pa.array([0, 0, 1, 1], pa.int32()), "item": pa.array([0, 3, 1, 2], pa.int32())},
+    }
+    for name, columns in made.items():
+        write_table(pa.table(columns), place / f"{name}.parquet")
+    return {name: place / f"{name}.parquet" for name in made}
+
+
+@pytest.fixture(scope="session")
+def prototype(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A database with the registered model and one logged model, which no version has yet: the database,
+    and where the logged model lies."""
+    root = tmp_path_factory.mktemp("prototype")
+    uri = f"sqlite:///{root}/mlflow.db"
+    client = connect(uri)
+    run = RunRecord(experiment=MODEL, params={}, metrics={}, curves={}, tags={}, recipe={}, files=[])
+    publish(
+        client, uri, MODEL, run, tables=tables(root), example="ann", tags={}, description="of the prototype"
+    )
+    [made] = client.search_model_versions(f"name = '{MODEL}'")
+    source = str(Path(client.get_model_version_download_uri(MODEL, made.version)))
+    client.delete_model_version(MODEL, made.version)
+    return root / "mlflow.db", source
+
+
+@pytest.fixture
+def registered_at(tmp_path: Path, prototype: tuple[Path, str]) -> Callable[[str], Registered]:
+    """Makes the registered model, with its ledger to lie below a URI."""
+
+    def make(ledgers: str) -> Registered:
+        database = tmp_path / "mlflow.db"
+        shutil.copy(prototype[0], database)
+        return Registered(tmp_path, f"sqlite:///{database}", ledgers, prototype[1])
+
+    return make
+
+
+@pytest.fixture
+def registered(registered_at: Callable[[str], Registered], tmp_path: Path) -> Registered:
+    """The registered model, without versions; its ledger lies on disk."""
+    return registered_at(str(tmp_path / "ledgers"))
+
+
+@pytest.fixture(params=["disk", "s3"])
+def anywhere(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A place for files: a directory, and a prefix in a bucket."""
+    if request.param == "disk":
+        yield str(tmp_path / "ledgers")
+        return
+    server = request.getfixturevalue("s3_server")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    bucket = server.bucket(f"ledgers-{abs(hash(request.node.name)) % 10**9}")
+    yield f"s3://{bucket}/ledgers"
