@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from components.core.gates import Severity
+from components.core.gates import Gate, Severity
+from components.core.recipe.expectations import CORE, known_name, wrong_arguments
 from components.core.strategy import Config
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -17,12 +18,19 @@ DATASET_TABLES: Final = ("train", "valid", "test", "users", "items")
 class Expectation(Config):
     """One of Great Expectations' core expectations, over one table."""
 
-    expect: Annotated[str, Field(pattern=r"^expect_[a-z0-9_]+$")] = Field(
-        description="its name, such as expect_column_values_to_be_between"
-    )
+    expect: Annotated[
+        str, AfterValidator(known_name), WithJsonSchema({"type": "string", "enum": [*CORE]})
+    ] = Field(description="its name, such as expect_column_values_to_be_between")
     table: TableName = Field(default="interactions", description="what it looks at")
     arguments: dict[str, Any] = Field(default={}, description="its own, such as column, min_value and mostly")
     severity: Severity = Field(default="stop", description="a failed one stops the run, or only warns")
+
+    @model_validator(mode="after")
+    def _arguments(self) -> Self:
+        problems = list(wrong_arguments(self.expect, self.arguments))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
 
 class Bound(Config):
@@ -37,6 +45,26 @@ class Bound(Config):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min: got {self.min:g}, need at most max, {self.max:g}")
         return self
+
+    def judge(self, name: str, subject: str, value: float | None, told: str) -> Gate:
+        """The gate of a measure. What could not be measured passes; `told` says why it could not."""
+        low = self.min is None or value is None or value >= self.min
+        high = self.max is None or value is None or value <= self.max
+        return Gate(
+            name=name,
+            subject=subject,
+            value=value,
+            low=self.min,
+            high=self.max,
+            severity=self.severity,
+            passed=low and high,
+            told=told if low and high else f"{told}; need {self._told()}",
+        )
+
+    def _told(self) -> str:
+        if self.min is None or self.min == self.max:
+            return f"{self.max:g}" if self.min == self.max else f"at most {self.max:g}"
+        return f"at least {self.min:g}" if self.max is None else f"{self.min:g} to {self.max:g}"
 
 
 class Changes(Config):
