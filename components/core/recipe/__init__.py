@@ -26,9 +26,9 @@ from components.core.recipe.judgement import (
 from components.core.recipe.notification import Notification
 from components.core.recipe.orchestration import ManualSchedule, Orchestration, Schedule
 from components.core.recipe.prepare import Prepare, PrepareParams
-from components.core.recipe.quality import DATASET_TABLES, Quality
+from components.core.recipe.quality import DATASET_TABLES, Bound, Quality
 from components.core.recipe.search import NoSearch, SearchConfig, SearchParams
-from components.core.recipe.source import FilesSource, IngestParams, SessionsSource, Source
+from components.core.recipe.source import FilesSource, IngestParams, SessionsSource, Source, SyntheticSource
 from components.core.recipe.training import RetrainParams, Training
 from components.core.strategy import Config
 
@@ -135,12 +135,28 @@ class Recipe(Config):
             yield "prepare.split.kind: got 'temporal', which needs timestamps; sessions have none"
         if split.kind == "temporal" and columns is not None and columns.timestamp is None:
             yield "prepare.split.kind: got 'temporal', which needs source.columns.timestamp"
+        yield from self._unmeasurable()
         if self.prepare.min_rating is not None and (columns is None or columns.rating is None):
             yield f"prepare.min_rating: got {self.prepare.min_rating}, which needs source.columns.rating"
         each = self.schedule.each if self.schedule.kind == "asset" else None
         if each is not None and each not in self.parameters:
             yield f"schedule.each: got {each!r}, need one of the parameters {sorted(self.parameters)}"
         yield from self._out_of_reach()
+
+    def _unmeasurable(self) -> Iterator[str]:
+        """Bounds on measures of columns that the source has not."""
+        source, quality = self.source, self.quality
+        columns = source.columns if isinstance(source, FilesSource) else None
+        if not isinstance(source, SyntheticSource) and (columns is None or columns.timestamp is None):
+            for place, bound in {
+                "delivery.age_s": quality.delivery.age_s,
+                "previous.gap_s": quality.previous.gap_s,
+                "champion.gap_s": quality.champion.gap_s,
+            }.items():
+                if bound != Bound():
+                    yield f"quality.{place}: has a bound, which needs source.columns.timestamp"
+        if quality.delivery.nulls != Bound() and (columns is None or not columns.features):
+            yield "quality.delivery.nulls: has a bound, which needs source.columns.features"
 
     def _out_of_reach(self) -> Iterator[str]:
         """What stages cannot get at where the recipe has them run."""

@@ -62,8 +62,10 @@ class Bound(Config):
         )
 
     def _told(self) -> str:
-        if self.min is None or self.min == self.max:
-            return f"{self.max:g}" if self.min == self.max else f"at most {self.max:g}"
+        if self.min == self.max:
+            return f"{self.min:g}"
+        if self.min is None:
+            return f"at most {self.max:g}"
         return f"at least {self.min:g}" if self.max is None else f"{self.min:g} to {self.max:g}"
 
 

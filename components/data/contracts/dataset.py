@@ -1,6 +1,6 @@
 """The contract of the dataset artifact."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,22 +23,28 @@ from components.core.columns import (
     USER,
     USER_ID,
 )
+from components.core.gates import Gate
 from components.core.recipe import PrepareParams
+from components.core.recipe.quality import Bound
 from components.core.stage import Validation
+from components.data.contracts.deliveries import vocabulary_gates
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, finite, not_null, row_count, unique
 from components.data.document import read_keys
+from components.data.parquet import read_table
 
 _PREPARATION = (
     "core_reached.users", "core_reached.items", "split.sizes.train", "split.sizes.valid", "split.sizes.test",
     "unseen.policy", "unseen.valid", "unseen.test",
 )  # fmt: skip
 _OPTIONAL = {RATING: pa.float64(), TIMESTAMP: pa.int64()}
+_NONE = Bound(min=0, max=0, severity="stop")
 _SIDES = ((USER, USER_ID), (ITEM, ITEM_ID))
 
 
 def validate(output: Path, params: PrepareParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
-    """Check the parts, the vocabularies and what the preparation says of them.
+    """Check the parts, the vocabularies and what the preparation says of them; that nothing leaks between
+    the parts; and how much of the champion's vocabulary is left.
 
     Raises:
         GateFailedError: an expectation failed.
@@ -75,11 +82,15 @@ def validate(output: Path, params: PrepareParams, inputs: Mapping[str, Path], do
             ],
         )
     exam.require()  # what follows counts by id
-    exam.facts("dataset", _across(parts, sizes))
+    exam.facts("dataset", {"rows out of order": (sum(_out_of_order(table) for table in parts), 0, 0)})
     for (dense, raw), vocabulary in zip(_SIDES, vocabularies, strict=True):
         exam.facts(f"{dense}s.parquet", _vocabulary(vocabulary, parts, dense, raw))
     exam.facts("core", _core(vocabularies, preparation, params))
     exam.facts("split", _split(parts, preparation, params))
+    exam.gate(_leaks(parts, sizes[1], params))
+    if "champion" in inputs:
+        now, before = _raw_ids(output), _raw_ids(inputs["champion"])
+        exam.gate(vocabulary_gates(params.vocabulary, now, before))
     return exam.finish()
 
 
@@ -111,13 +122,27 @@ def _part_schema(found: pa.Schema) -> pa.Schema:
     return pa.schema([(USER, pa.int32()), (ITEM, pa.int32()), *fields])
 
 
-def _across(parts: Sequence[pa.Table], sizes: Sequence[int]) -> dict[str, Fact]:
-    keys = [_keys(table, sizes[1]) for table in parts]
-    distinct = len(np.unique(np.concatenate(keys)))
-    return {
-        "pairs in two parts": (sum(map(len, keys)) - distinct, 0, 0),
-        "rows out of order": (sum(int((np.diff(key) <= 0).sum()) for key in keys), 0, 0),
-    }
+def _out_of_order(table: pa.Table) -> int:
+    keys = _keys(table, int(table[ITEM].to_numpy().max(initial=0)) + 1)
+    return int((np.diff(keys) <= 0).sum())
+
+
+def _leaks(parts: Sequence[pa.Table], num_items: int, params: PrepareParams) -> Iterator[Gate]:
+    """No pair stands in two parts, and where time splits, no part knows the future of another."""
+    keys = [_keys(table, num_items) for table in parts]
+    count = sum(map(len, keys)) - len(np.unique(np.concatenate(keys)))
+    told = f"{count:,} interactions stand in two of train, valid and test"
+    yield _NONE.judge("leaked_pairs", "leaks", count, told)
+    if params.split.kind == "temporal":
+        times = [(part, table[TIMESTAMP].to_numpy()) for part, table in zip(PARTS, parts, strict=True)]
+        for (early, before), (late, after) in pairwise((part, time) for part, time in times if len(time)):
+            count = int((before > after.min()).sum())
+            told = f"{count:,} interactions in {early} are later than the first in {late}"
+            yield _NONE.judge(f"future_in_{early}", "leaks", count, told)
+
+
+def _raw_ids(dataset: Path) -> dict[str, pl.Series]:
+    return {f"{dense}s": pl.Series(read_table(dataset / f"{dense}s.parquet")[raw]) for dense, raw in _SIDES}
 
 
 def _keys(table: pa.Table, num_items: int) -> npt.NDArray[np.int64]:
@@ -187,14 +212,4 @@ def _split(
             facts[f"most {part} rows of one user"] = (most, 0, 1)
         test = before["test"]  # whoever tests validates too
         facts["valid rows before unseen ones went"] = (before["valid"], test, test)
-    if split.kind == "temporal":
-        facts |= _in_time([table[TIMESTAMP].to_numpy() for table in parts])
     return facts
-
-
-def _in_time(times: Sequence[npt.NDArray[np.int64]]) -> dict[str, Fact]:
-    present = [(part, time) for part, time in zip(PARTS, times, strict=True) if len(time)]
-    return {
-        f"seconds from the last of {early} to the first of {late}": (int(after.min() - before.max()), 0, None)
-        for (early, before), (late, after) in pairwise(present)
-    }

@@ -1,10 +1,12 @@
 """The contract of the interactions artifact."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from components.core.columns import (
@@ -17,9 +19,12 @@ from components.core.columns import (
     TIMESTAMP,
     USER_ID,
 )
+from components.core.gates import Gate
+from components.core.hashing import derive_seed
 from components.core.recipe import IngestParams
 from components.core.recipe.source import FilesSource, SessionsSource, SyntheticSource
 from components.core.stage import Validation
+from components.data.contracts.deliveries import change_gates, delivery_gates
 from components.data.contracts.examination import Examination
 from components.data.contracts.expectations import (
     Expectation,
@@ -34,13 +39,24 @@ from components.data.contracts.expectations import (
 from components.data.document import read_keys
 from components.data.interactions import REJECTED
 from components.data.normalize import END_OF_TIME
+from components.data.parquet import read_table
 from components.data.vocabulary import encode_sorted
 
 _PROFILE = ("rows", "users", "items", "duplicates_dropped")
 
 
-def validate(output: Path, params: IngestParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
-    """Check tables and profile of an ingest.
+def validate(
+    output: Path,
+    params: IngestParams,
+    inputs: Mapping[str, Path],
+    docs: Path,
+    *,
+    clock: Callable[[], float] = time.time,
+) -> Validation:
+    """Check tables and profile of an ingest, and the delivery against the recipe's bounds.
+
+    Args:
+        clock: seconds since 1970.
 
     Raises:
         GateFailedError: an expectation failed.
@@ -58,6 +74,7 @@ def validate(output: Path, params: IngestParams, inputs: Mapping[str, Path], doc
     )
     exam.require()
     exam.facts("interactions", _facts(table, rejected, profile, params))
+    exam.gate(_gates(table, profile, params, inputs, clock()))
     return exam.finish()
 
 
@@ -93,6 +110,27 @@ def _expectations(params: IngestParams, columns: list[str]) -> list[Expectation]
         assert isinstance(source, FilesSource)
         found.append(in_set(PART, source.locations()))
     return found
+
+
+def _gates(
+    table: pa.Table,
+    profile: Mapping[str, Any],
+    params: IngestParams,
+    inputs: Mapping[str, Path],
+    now_s: float,
+) -> Iterator[Gate]:
+    source, quality = params.source, params.quality
+    now = pl.DataFrame(table)
+    optional = sorted(source.columns.features) if isinstance(source, FilesSource) else []
+    yield from delivery_gates(quality.delivery, now, profile, optional, now_s)
+    for name, subject, bounds in (
+        ("previous", "against the previous delivery", quality.previous),
+        ("champion", "against the champion's delivery", quality.champion),
+    ):
+        if name in inputs:
+            before = pl.DataFrame(read_table(inputs[name] / "interactions.parquet"))
+            generator = np.random.default_rng(derive_seed(params.seed, "ingest", name))
+            yield from change_gates(bounds, subject, now, before, generator)
 
 
 def _facts(
