@@ -32,5 +32,11 @@ K: Final = "k"
 VALUE: Final = "value"
 NUM_USERS: Final = "num_users"
 CHAMPION_VALUE: Final = "champion_value"
+NUM_RELEVANT: Final = "num_relevant"
+NUM_TAIL: Final = "num_tail"  # relevant items outside the popular head
+NEW: Final = "new"  # unknown to the champion; null without one
+SLICE: Final = "slice"
+USERS: Final = "users"
+MEASURE: Final = "measure"
 
 PARTS: Final = ("train", "valid", "test")

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field
 
@@ -85,6 +85,10 @@ class Verdict(Config):
     slices: tuple[SliceResult, ...]
     beyond_accuracy: dict[str, BeyondAccuracy]
     gates: tuple[Gate, ...]
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON values; gates with their outcome."""
+        return {**self.model_dump(mode="json"), "gates": [gate.document() for gate in self.gates]}
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from components.core import columns
 from components.core.errors import IntegrityError, InvalidInputError
+from components.data.matching import positions
 from components.data.parquet import read_table
 from components.metrics.ranking import per_user
 from components.rec.csr import Csr
@@ -32,6 +33,7 @@ class Exam:
         users: (Q,) dense ids, ascending.
         relevant: the test items of each.
         seen: the items left out of each one's ranking.
+        train: the items of all users in train.
         user_ids, item_ids: raw ids of all users and all items, in dense order.
         popularity_I: interactions of each item in train.
     """
@@ -39,6 +41,7 @@ class Exam:
     users: Tensor
     relevant: Csr
     seen: Csr
+    train: Csr
     user_ids: pa.Array
     item_ids: pa.Array
     popularity_I: Tensor
@@ -76,6 +79,7 @@ def read_exam(dataset: Path, mask: Literal["train", "train_valid"], device: torc
         users=users,
         relevant=test.select(users),
         seen=seen.select(users),
+        train=data.train,
         user_ids=read_table(dataset / "users.parquet")[columns.USER_ID].combine_chunks(),
         item_ids=read_table(dataset / "items.parquet")[columns.ITEM_ID].combine_chunks(),
         popularity_I=data.popularity.float(),
@@ -99,12 +103,6 @@ def answer(model: Path, exam: Exam, k: int, block: int) -> Tensor:
         if not found.equals(expected):
             raise IntegrityError(f"model/{name}_embeddings.parquet: its {name}s are not those of the dataset")
     return rank(users_UD[exam.users], items_ID, exam.seen, k, block=block)
-
-
-def answer_by_popularity(exam: Exam, k: int, block: int) -> Tensor:
-    """(Q, k) rankings by the items' interactions in train: what every model should beat."""
-    everybody = torch.ones(len(exam.users), 1, device=exam.popularity_I.device)
-    return rank(everybody, exam.popularity_I[:, None], exam.seen, k, block=block)
 
 
 def answer_of_champion(model: Path, exam: Exam, k: int, block: int) -> Tensor:
@@ -135,6 +133,32 @@ def answer_of_champion(model: Path, exam: Exam, k: int, block: int) -> Tensor:
     return top_QK
 
 
+def known_to(model: Path, exam: Exam) -> NDArray[np.bool_]:
+    """(Q,) which of the exam's users an older model has an embedding for."""
+    user_ids = read_table(model / "user_embeddings.parquet")[columns.USER_ID].combine_chunks()
+    asked = exam.user_ids.take(pa.array(exam.users.cpu().numpy()))
+    known: NDArray[np.bool_] = positions(asked, user_ids) >= 0
+    return known
+
+
+def learned_share(exam: Exam, dataset: Path) -> float:
+    """The share of the exam's relevant pairs that stand in train or valid of another dataset, by raw id."""
+    place_U, place_I = (
+        positions(today, read_table(dataset / f"{name}s.parquet")[f"{name}_id"].combine_chunks())
+        for name, today in ((columns.USER, exam.user_ids), (columns.ITEM, exam.item_ids))
+    )
+    learned = pa.concat_tables(
+        read_table(dataset / f"{part}.parquet").select([columns.USER, columns.ITEM])
+        for part in ("train", "valid")
+    )
+    width = 1 + max(place_I.max(initial=0), pc.max(learned[columns.ITEM]).as_py() or 0)
+    keys = learned[columns.USER].to_numpy().astype(np.int64) * width + learned[columns.ITEM].to_numpy()
+    user = place_U[exam.users.cpu().numpy()[exam.relevant.rows.cpu().numpy()]]
+    item = place_I[exam.relevant.values.cpu().numpy()]
+    asked = np.where((user >= 0) & (item >= 0), user * width + item, -1)
+    return float(np.isin(asked, keys).mean())
+
+
 def _shared(current: pa.Array, known: pa.Array, device: torch.device) -> tuple[Tensor, Tensor]:
     """Positions in `current` of the ids that are also in `known`, ascending, and their rows there."""
     rows = _positions(current, known, device)
@@ -148,9 +172,7 @@ def _shared(current: pa.Array, known: pa.Array, device: torch.device) -> tuple[T
 
 
 def _positions(values: pa.Array, among: pa.Array, device: torch.device) -> Tensor:
-    """The position of each id in `among`, or -1; a number is the same id as its digits."""
-    found = pc.fill_null(pc.index_in(values.cast(pa.string()), value_set=among.cast(pa.string())), -1)
-    return torch.from_numpy(found.to_numpy().astype(np.int64)).to(device)
+    return torch.from_numpy(positions(values, among)).to(device)
 
 
 def _restrict(rows: Csr, items: Tensor, num_items: int) -> Csr:

@@ -1,34 +1,43 @@
 """The contract of the evaluation artifact."""
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from components.core.columns import CHAMPION_VALUE, METRIC, NUM_USERS, USER, USER_ID, VALUE, K
+from components.core.columns import (
+    CHAMPION_VALUE,
+    MEASURE,
+    METRIC,
+    NEW,
+    NUM_RELEVANT,
+    NUM_TAIL,
+    NUM_TRAIN,
+    NUM_USERS,
+    SLICE,
+    USER,
+    USER_ID,
+    USERS,
+    VALUE,
+    K,
+)
 from components.core.recipe import EvaluateParams
 from components.core.stage import Validation
+from components.core.verdict import VERDICT_FILE, BeyondAccuracy, SliceResult, Verdict
 from components.data.contracts.dataset import raw_id_type
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, in_set, not_null, row_count, unique
-from components.data.document import read_keys
+from components.data.evaluation import BEYOND_ACCURACY, METRICS_SCHEMA, SLICES
+from components.metrics.beyond_accuracy import MEASURES
+from components.metrics.promotion import LEARNED, floors, judge, promoted
 from components.metrics.ranking import METRICS
 
-_NUM_RELEVANT = "num_relevant"
 _CHAMPION = "champion_"
 _TOLERANCE = 1e-9  # of a mean, summed in another order
-_METRICS_SCHEMA = pa.schema(
-    [
-        (METRIC, pa.string()),
-        (K, pa.int32()),
-        (VALUE, pa.float64()),
-        (NUM_USERS, pa.int64()),
-        (CHAMPION_VALUE, pa.float64()),
-    ]
-)
+_NEW, _LIGHT, _HEAVY = "new_users", "light_users", "heavy_users"
 
 
 def validate(output: Path, params: EvaluateParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
@@ -38,8 +47,10 @@ def validate(output: Path, params: EvaluateParams, inputs: Mapping[str, Path], d
         GateFailedError: an expectation failed.
     """
     exam = Examination("evaluation", output, docs)
-    verdict = exam.document("verdict.json", _read_verdict)
-    metrics = exam.table("metrics.parquet", _METRICS_SCHEMA).to_pandas()
+    verdict = exam.document(VERDICT_FILE, Verdict.read)
+    metrics = exam.table("metrics.parquet", METRICS_SCHEMA).to_pandas()
+    slices = exam.table("slices.parquet", SLICES)
+    beyond = exam.table("beyond_accuracy.parquet", BEYOND_ACCURACY)
     per_user = exam.table("per_user.parquet", _per_user_schema).to_pandas()
     num_metrics = len(METRICS) * len(params.evaluation.ks)
     exam.expect("metrics.parquet", metrics, [
@@ -58,32 +69,42 @@ def validate(output: Path, params: EvaluateParams, inputs: Mapping[str, Path], d
         unique(USER),
         unique(USER_ID),
         not_null(USER_ID),
-        between(_NUM_RELEVANT, 1, None),
+        between(NUM_RELEVANT, 1, None),
+        between(NUM_TRAIN, 0, None),
+        between(NUM_TAIL, 0, None),
         *(not_null(column) for column in scores),
         *(between(column, 0, 1) for column in scores),
+    ])  # fmt: skip
+    exam.expect("slices.parquet", slices.to_pandas(), [
+        unique(SLICE, METRIC),
+        *(not_null(column) for column in (SLICE, METRIC, USERS)),
+        between(USERS, 0, len(per_user)),
+    ])  # fmt: skip
+    exam.expect("beyond_accuracy.parquet", beyond.to_pandas(), [
+        row_count(*(len(MEASURES) * len(params.evaluation.ks),) * 2),
+        unique(MEASURE, K),
+        in_set(MEASURE, MEASURES),
+        in_set(K, params.evaluation.ks),
+        *(between(model, 0, 1) for model in BeyondAccuracy.model_fields),
     ])  # fmt: skip
     exam.require()  # what follows compares them
     names = [f"{metric}@{k}" for metric, k in zip(metrics[METRIC], metrics[K], strict=True)]
     means = dict(zip(names, metrics[VALUE], strict=True))
     champion = dict(zip(names, metrics[CHAMPION_VALUE], strict=True))
     exam.facts("metrics.parquet", _means_facts(per_user, means, champion))
-    exam.facts("verdict.json", _verdict_facts(verdict, means, champion, params))
+    exam.facts("comparisons", _comparison_facts(verdict, per_user))
+    exam.facts("slices.parquet", _slice_facts(verdict, slices, per_user))
+    exam.facts(VERDICT_FILE, _verdict_facts(verdict, means, champion, beyond, params))
     exam.facts("report.html", {"bytes": (_size(output / "report.html"), 1, None)})
+    exam.tell(verdict.gates)
     return exam.finish()
 
 
-def _read_verdict(path: Path) -> dict[str, Any]:
-    keys = ("promote", "reason", "metric", "margin", "challenger", "champion", "champion_version", "floors")
-    document = read_keys(path, keys)
-    for floor in document["floors"].values():
-        if floor.keys() != {"value", "floor", "passed"}:
-            raise ValueError(f"got a floor with {sorted(floor)}")
-    return document
-
-
 def _per_user_schema(found: pa.Schema) -> pa.Schema:
-    head = [(USER, pa.int32()), (USER_ID, raw_id_type(found, USER_ID)), (_NUM_RELEVANT, pa.int32())]
-    return pa.schema([*head, *((name, pa.float64()) for name in found.names if "@" in name)])
+    head = [(USER, pa.int32()), (USER_ID, raw_id_type(found, USER_ID))]
+    counts = [(name, pa.int32()) for name in (NUM_RELEVANT, NUM_TRAIN, NUM_TAIL)]
+    scores = [(name, pa.float64()) for name in found.names if "@" in name]
+    return pa.schema([*head, *counts, (NEW, pa.bool_()), *scores])
 
 
 def _means_facts(
@@ -101,41 +122,83 @@ def _mean(per_user: pd.DataFrame, column: str) -> float | None:
     return float(per_user[column].mean()) if column in per_user else None
 
 
-def _near(value: float, expected: float | None) -> Fact:
+def _near(value: float | None, expected: float | None) -> Fact:
     if expected is None:
         return (None, 0, 1)
     return (value, expected - _TOLERANCE, expected + _TOLERANCE)
 
 
+def _comparison_facts(verdict: Verdict, per_user: pd.DataFrame) -> dict[str, Fact]:
+    """Every comparison's numbers are those of the users."""
+    facts: dict[str, Fact] = {}
+    for other, metrics in verdict.comparisons.items():
+        for name, found in metrics.items():
+            if not {name, f"{other}_{name}"} <= set(per_user.columns):
+                facts[f"{other}: users' {name}"] = (None, 0, 1)
+                continue
+            ours, theirs = per_user[name], per_user[f"{other}_{name}"]
+            wrong = [
+                abs(found.challenger - ours.mean()) > _TOLERANCE,
+                abs(found.other - theirs.mean()) > _TOLERANCE,
+                abs(found.difference - (ours - theirs).mean()) > _TOLERANCE,
+                found.better != (ours > theirs).sum(),
+                found.equal != (ours == theirs).sum(),
+                found.worse != (ours < theirs).sum(),
+                not found.low <= found.high,
+            ]
+            facts[f"{other}: wrong numbers of {name}"] = (sum(wrong), 0, 0)
+    return facts
+
+
+def _slice_facts(verdict: Verdict, slices: pa.Table, per_user: pd.DataFrame) -> dict[str, Fact]:
+    """The table is the verdict's; slices that per_user.parquet tells have its users and means. (What of the
+    tail was found stands in no other table.)"""
+    rows = [SliceResult.model_validate(row) for row in slices.to_pylist()]
+    facts: dict[str, Fact] = {"rows that are not the verdict's": (rows != list(verdict.slices), 0, 0)}
+    members = {_NEW: per_user[NEW].fillna(False).astype(bool), "tail_items": per_user[NUM_TAIL] > 0}
+    low, high = np.quantile(per_user[NUM_TRAIN], [0.25, 0.75], method="inverted_cdf")
+    members |= {_LIGHT: per_user[NUM_TRAIN] <= low}
+    members |= {_HEAVY: (per_user[NUM_TRAIN] >= high) & ~members[_LIGHT]}
+    for found in rows:
+        member = members[found.slice]
+        facts[f"{found.slice}: users with {found.metric}"] = (found.users, *(int(member.sum()),) * 2)
+        if found.slice != "tail_items" and found.users:
+            mean = _mean(per_user[member], found.metric)
+            facts[f"{found.slice}: mean {found.metric}"] = _near(found.challenger, mean)
+    return facts
+
+
 def _verdict_facts(
-    verdict: Mapping[str, Any],
+    verdict: Verdict,
     means: Mapping[str, float],
     champion: Mapping[str, float],
+    beyond: pa.Table,
     params: EvaluateParams,
 ) -> dict[str, Fact]:
-    metric, promotion = verdict["metric"], params.promotion
-    floors = verdict["floors"]
-    broken = [name for name, floor in floors.items() if floor["value"] < floor["floor"]]
-    wrong = [name for name, floor in floors.items() if floor["passed"] != (name not in broken)]
-    beaten = verdict["champion"] is None or verdict["challenger"] - verdict["champion"] > verdict["margin"]
-    promote = not broken and beaten
+    """It is about the recipe's question; its gates follow from its numbers, and it from its gates."""
+    metric, promotion = verdict.metric, params.promotion
+    gates = judge(promotion, means, verdict.comparisons, verdict.slices, verdict.beyond_accuracy)
+    told = [gate for gate in verdict.gates if gate.name != LEARNED]
+    measured = {
+        f"{row.pop(MEASURE)}@{row.pop(K)}": BeyondAccuracy.model_validate(row) for row in beyond.to_pylist()
+    }
     facts: dict[str, Fact] = {
         "is about the recipe's metric": (metric == promotion.metric, 1, 1),
-        "margin": (verdict["margin"], promotion.margin, promotion.margin),
-        "floors that are not the recipe's": (
-            len(floors.keys() ^ promotion.floors.keys())
-            + sum(
-                floors[name]["floor"] != floor for name, floor in promotion.floors.items() if name in floors
-            ),
+        "margin": (verdict.margin, promotion.margin, promotion.margin),
+        "confidence": (verdict.confidence, promotion.confidence, promotion.confidence),
+        "resamples": (verdict.resamples, promotion.resamples, promotion.resamples),
+        "floors are the recipe's, judged": (verdict.floors == floors(promotion, means), 1, 1),
+        "gates that do not follow from the numbers": (
+            sum(one != other for one, other in zip_longest(told, gates)),
             0,
             0,
         ),
-        "floors judged wrongly": (len(wrong), 0, 0),
-        "promote": (verdict["promote"], promote, promote),
-        "challenger": _near(verdict["challenger"], means.get(metric)),
+        "beyond accuracy is the table's": (verdict.beyond_accuracy == measured, 1, 1),
+        "promote": (verdict.promote, *(promoted(verdict.gates),) * 2),
+        "challenger": _near(verdict.challenger, means.get(metric)),
     }
-    if verdict["champion"] is not None:
-        facts["champion"] = _near(verdict["champion"], champion.get(metric))
+    if verdict.champion is not None:
+        facts["champion"] = _near(verdict.champion, champion.get(metric))
     return facts
 
 

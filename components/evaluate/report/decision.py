@@ -2,17 +2,17 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.verdict import Verdict
 from components.evaluate.report.charts import Chart, histogram
 from components.evaluate.report.findings import Findings
 from components.evaluate.report.shares import Share, shares
-from components.metrics.comparison import compare
 from components.metrics.ranking import METRICS
 
 _NAMES = {"recall": "Recall", "ndcg": "NDCG", "precision": "Precision", "hit_ratio": "Hit ratio"}
@@ -48,41 +48,41 @@ class Fact:
     note: str
 
 
-def outcome(verdict: Mapping[str, Any]) -> str:
+def outcome(verdict: Verdict) -> str:
     """promote, keep (the champion) or refuse."""
-    if not all(floor["passed"] for floor in verdict["floors"].values()):
+    if not all(floor.passed for floor in verdict.floors.values()):
         return "refuse"
-    return "promote" if verdict["promote"] else "keep"
+    return "promote" if verdict.promote else "keep"
 
 
-def headline(verdict: Mapping[str, Any]) -> str:
+def headline(verdict: Verdict) -> str:
     """The decision in a few words."""
     return {
         "refuse": "Not good enough to be registered",
-        "keep": "The champion stays",
-        "promote": "The first champion" if verdict["champion"] is None else "A new champion",
+        "keep": "No champion yet" if verdict.champion is None else "The champion stays",
+        "promote": "The first champion" if verdict.champion is None else "A new champion",
     }[outcome(verdict)]
 
 
-def reason(verdict: Mapping[str, Any]) -> str:
+def reason(verdict: Verdict) -> str:
     """The verdict's reason, set for reading."""
-    named = re.sub(r"\b[a-z_]+@\d+", lambda found: metric_name(found[0]), verdict["reason"])
+    named = re.sub(r"\b[a-z_]+@\d+", lambda found: metric_name(found[0]), verdict.reason)
     return re.sub(r"-(?=\d)", "−", named)
 
 
 def facts(findings: Findings) -> Iterator[Fact]:
     """What to look at first."""
     verdict, metric = findings.verdict, findings.metric
-    yield Fact(f"{verdict['challenger']:.4f}", metric_name(metric), "the challenger's mean")
-    if verdict["champion"] is not None:
-        version = verdict["champion_version"]
+    yield Fact(f"{verdict.challenger:.4f}", metric_name(metric), "the challenger's mean")
+    if verdict.champion is not None:
+        version = verdict.champion_version
         named = f"the champion, version {version}" if version else "the other model"
-        lead = verdict["challenger"] - verdict["champion"]
-        relative = f"{signed(100 * lead / verdict['champion'], 1)} % on " if verdict["champion"] else "on "
+        lead = verdict.challenger - verdict.champion
+        relative = f"{signed(100 * lead / verdict.champion, 1)} % on " if verdict.champion else "on "
         yield Fact(signed(lead), "lead", f"{relative}{named}")
     popularity = float(findings.popularity[metric].mean())
     if popularity:
-        ratio = verdict["challenger"] / popularity
+        ratio = verdict.challenger / popularity
         yield Fact(f"{ratio:.2f} ×", "popularity", f"recommending what is popular reaches {popularity:.4f}")
     items = findings.table("dataset", "items.parquet").num_rows
     yield Fact(f"{findings.num_users:,}", "test users", f"each over all {items:,} items")
@@ -90,7 +90,7 @@ def facts(findings: Findings) -> Iterator[Fact]:
 
 def metric_rows(findings: Findings) -> list[MetricRow]:
     """All metrics, by K."""
-    floors = findings.verdict["floors"]
+    floors = findings.verdict.floors
     return [
         MetricRow(
             name=metric_name(name),
@@ -99,8 +99,8 @@ def metric_rows(findings: Findings) -> list[MetricRow]:
             challenger=float(value_U.mean()),
             champion=float(findings.champion[name].mean()) if findings.champion else None,
             popularity=float(findings.popularity[name].mean()),
-            floor=floors[name]["floor"] if name in floors else None,
-            passed=name not in floors or floors[name]["passed"],
+            floor=floors[name].floor if name in floors else None,
+            passed=name not in floors or floors[name].passed,
         )
         for name, value_U in sorted(findings.challenger.items(), key=lambda entry: _rank(entry[0]))
     ]
@@ -150,7 +150,7 @@ def against_champion(findings: Findings) -> tuple[Chart, list[Share]] | None:
         edges,
         note="Share of all test users, without those for whom nothing changes.",
     )
-    found = compare(findings.challenger[metric], findings.champion[metric])
+    found = findings.verdict.comparisons["champion"][metric]
     return chart, shares({"better": found.better, "equal": found.equal, "worse": found.worse})
 
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from components.core.manifest import MANIFEST, Manifest
 from components.core.policy import TRAJECTORY_FILE, Policy
 from components.core.recipe import EvaluateParams
+from components.core.verdict import Verdict
 from components.data.document import read_document
 from components.data.parquet import read_table
+from components.evaluate.judging import Name
+from components.metrics.comparison import Metrics
 
 
 @final
@@ -23,17 +24,27 @@ class Findings:
 
     Attributes:
         verdict, lineage: the documents of the evaluation artifact.
-        challenger, champion, popularity: metric name → value of each test user.
+        metrics: model → metric name → value of each test user.
         inputs: the stage's input artifacts.
     """
 
     params: EvaluateParams
-    verdict: Mapping[str, Any]
+    verdict: Verdict
     lineage: Mapping[str, str]
-    challenger: Mapping[str, NDArray[np.float64]]
-    champion: Mapping[str, NDArray[np.float64]] | None
-    popularity: Mapping[str, NDArray[np.float64]]
+    metrics: Mapping[Name, Metrics]
     inputs: Mapping[str, Path]
+
+    @property
+    def challenger(self) -> Metrics:
+        return self.metrics["challenger"]
+
+    @property
+    def champion(self) -> Metrics | None:
+        return self.metrics.get("champion")
+
+    @property
+    def popularity(self) -> Metrics:
+        return self.metrics["popularity"]
 
     @property
     def metric(self) -> str:

@@ -1,6 +1,6 @@
 """Small artifacts that keep their contracts, and ways to break them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,18 @@ from components.core.recipe import (
     SearchParams,
     Training,
 )
-from components.core.recipe.judgement import Evaluation, Promotion
+from components.core.recipe.judgement import Evaluation, Guardrail, Promotion, Range
 from components.core.recipe.search import AutoSample
 from components.core.recipe.source import Columns, FilesSource
 from components.core.recipe.training import DnsSampler, UniformSampler
+from components.core.verdict import BeyondAccuracy, Comparison, SliceResult, Verdict
 from components.data.document import read_document, write_document
+from components.data.evaluation import SLICES
 from components.data.parquet import read_table, write_table
+from components.metrics.promotion import floors, judge, learned
 
 Break = Callable[[Path], None]
+OTHERS = ("champion", "popularity", "item_knn")
 INGEST = IngestParams(
     source=FilesSource(
         parts={"train": "x", "test": "y"},
@@ -41,7 +45,17 @@ SEARCH = SearchParams(search=AutoSample(samplers=SAMPLERS), training=Training(),
 RETRAIN = RetrainParams(training=Training(), seed=1, model="m", tracking_uri="sqlite:///x")
 EVALUATE = EvaluateParams(
     evaluation=Evaluation(ks=(1, 2)),
-    promotion=Promotion(metric="ndcg@2", margin=0.1, floors={"recall@1": 0.2}),
+    promotion=Promotion(
+        metric="ndcg@2",
+        margin=0.1,
+        floors={"recall@1": 0.2},
+        guardrails=(
+            Guardrail(metric="recall@2", max_drop=0.1),
+            Guardrail(metric="ndcg@2", slice="tail_items"),
+        ),
+        min_slice_users=2,
+        bounds={"gini@2": Range(max=0.9)},
+    ),
     model="m",
     tracking_uri="sqlite:///x",
 )
@@ -172,22 +186,86 @@ def evaluation(root: Path) -> None:
         "user": pa.array([0, 3], pa.int32()),
         "user_id": ["a", "d"],
         "num_relevant": pa.array([1, 2], pa.int32()),
+        "num_train": pa.array([2, 4], pa.int32()),
+        "num_tail": pa.array([0, 1], pa.int32()),
+        "new": [True, False],
         **{name: [0.0, 1.0] for name in names},
-        **{f"champion_{name}": [0.0, 0.5] for name in names},
+        **{f"{other}_{name}": [0.0, 0.5] for other in OTHERS for name in names},
     }
     write_table(pa.table(per_user), root / "per_user.parquet")
-    verdict = {
-        "promote": True,
-        "reason": "better",
-        "metric": "ndcg@2",
-        "margin": 0.1,
-        "challenger": 0.5,
-        "champion": 0.25,
-        "champion_version": "1",
-        "floors": {"recall@1": {"value": 0.5, "floor": 0.2, "passed": True}},
+    beyond = {f"{measure}@{k}": 0.5 for measure in ("coverage", "gini", "popularity") for k in (1, 2)}
+    table = {
+        "measure": [name.partition("@")[0] for name in beyond],
+        "k": pa.array([1, 2] * 3, pa.int32()),
+        **{model: list(beyond.values()) for model in ("challenger", *OTHERS)},
     }
-    write_document(verdict, root / "verdict.json")
+    order = ("measure", "k", "challenger", "champion", "popularity", "item_knn")
+    write_table(pa.table({name: table[name] for name in order}), root / "beyond_accuracy.parquet")
+    verdict = _verdict(names, beyond)
+    write_table(
+        pa.Table.from_pylist([found.model_dump() for found in verdict.slices], schema=SLICES),
+        root / "slices.parquet",
+    )
+    write_document(verdict.document(), root / "verdict.json")
     (root / "report.html").write_text("<html></html>")
+
+
+def _verdict(names: Sequence[str], beyond: Mapping[str, float]) -> Verdict:
+    found = Comparison(
+        challenger=0.5,
+        other=0.25,
+        difference=0.25,
+        low=0.125,
+        high=0.375,
+        p_value=0.5,
+        better=1,
+        equal=1,
+        worse=0,
+    )
+    means = dict.fromkeys(names, 0.5)
+    comparisons = {other: dict.fromkeys(names, found) for other in OTHERS}
+    slices = tuple(
+        SliceResult(
+            slice=name,
+            metric="ndcg@2",
+            users=1,
+            challenger=value,
+            champion=value / 2,
+            difference=value / 2,
+            low=value / 4,
+            high=value,
+        )
+        for name, value in (
+            ("new_users", 0.0),
+            ("light_users", 0.0),
+            ("heavy_users", 1.0),
+            ("tail_items", 1.0),
+        )
+    )
+    measured = {
+        name: BeyondAccuracy(challenger=value, champion=value, popularity=value, item_knn=value)
+        for name, value in beyond.items()
+    }
+    promotion = EVALUATE.promotion
+    gates = (*judge(promotion, means, comparisons, slices, measured), learned(0.0))
+    return Verdict(
+        promote=True,
+        reason="better",
+        rule="champion",
+        metric="ndcg@2",
+        margin=0.1,
+        confidence=promotion.confidence,
+        resamples=promotion.resamples,
+        num_users=2,
+        challenger=0.5,
+        champion=0.25,
+        champion_version="1",
+        floors=floors(promotion, means),
+        comparisons=comparisons,
+        slices=slices,
+        beyond_accuracy=measured,
+        gates=gates,
+    )
 
 
 def registration(root: Path) -> None:

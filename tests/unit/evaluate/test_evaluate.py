@@ -100,7 +100,8 @@ def test_metrics_equal_a_loop_over_users(world, mask):
     table = read_table(output / "per_user.parquet")
     assert table.num_rows == len(expected) == 32
     for found, wanted in zip(table.to_pylist(), expected, strict=True):
-        assert found == pytest.approx(wanted)
+        assert {name: found[name] for name in wanted} == pytest.approx(wanted)
+        assert found["num_train"] == sum(user == found["user"] for user, _ in world["parts"]["train"])
     for row in read_table(output / "metrics.parquet").to_pylist():
         mean = np.mean([user[f"{row['metric']}@{row['k']}"] for user in expected])
         assert row["value"] == pytest.approx(mean)

@@ -128,6 +128,6 @@ def test_without_search_validation_or_hits_there_is_still_a_report_and_text_is_e
     assert run(params, inputs, output, Context(None))["recall@1"] == 0.0  # type: ignore[arg-type]
     report = (output / "report.html").read_text()
     assert "Nothing was searched" in report
-    assert "The first champion" in report
+    assert "No champion yet" in report
     assert "<script" not in report
     assert "&lt;script&gt;alert" in report
