@@ -2,15 +2,24 @@
 
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from components.cli.arguments import (
+    Json,
+    Model,
+    Overrides,
+    RecipeName,
+    RecipeNames,
+    RunId,
+    TrackingUri,
+    Until,
+    Users,
+    read,
+)
 from components.cli.errors import DEBUG, EXIT_CODES, Commands
-from components.core.recipe_files import complete, find
-
-if TYPE_CHECKING:
-    from components.core.recipe import Recipe
+from components.core.recipe_files import find
 
 app = typer.Typer(
     cls=Commands,
@@ -20,60 +29,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EXIT_CODES,
 )
-
-StageName = Literal["ingest", "prepare", "search", "retrain", "evaluate", "register"]
-RecipeName = Annotated[
-    str,
-    typer.Argument(
-        metavar="RECIPE", help="A YAML file, or the name of an included recipe.", autocompletion=complete
-    ),
-]
-RecipeNames = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="RECIPE...", help="YAML files, or names of included recipes.", autocompletion=complete
-    ),
-]
-RunId = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="A run's id; else the newest run with a report.")
-]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of a registered model.")]
-Overrides = Annotated[
-    list[str],
-    typer.Option(
-        "--set",
-        "-s",
-        metavar="KEY=VALUE",
-        help="A parameter of the recipe or a dotted path: [cyan]epochs=5[/cyan], "
-        "[cyan]training.model.dim=32[/cyan], [cyan]search.samplers.0.kind=dns[/cyan]. The value is YAML.",
-    ),
-]
-Until = Annotated[StageName | None, typer.Option("--until", "-u", help="Stop after this stage.")]
-Users = Annotated[
-    list[str], typer.Option("--user", "-u", metavar="ID", help="A user's id; give it again for more.")
-]
-TrackingUri = Annotated[
-    str | None,
-    typer.Option(
-        "--tracking-uri",
-        metavar="URI",
-        envvar="MLFLOW_TRACKING_URI",
-        show_default="SQLite in the workspace",
-        help="The MLflow server.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def read(named: str, overrides: list[str]) -> "Recipe":
-    """The recipe at a path, or the included one of that name.
-
-    Raises:
-        InvalidInputError: there is none, or it has mistakes.
-    """
-    from components.core.recipe.reading import read_recipe
-
-    return read_recipe(find(named), overrides)
 
 
 def _version(wanted: bool) -> None:
