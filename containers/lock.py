@@ -23,9 +23,9 @@ from packaging.utils import canonicalize_name
 ROOT: Final = Path(__file__).resolve().parents[1]
 LOCKS: Final = ROOT / "containers" / "locks"
 EXTRAS: Final = {
-    "stages": ("tables", "registry"),  # what the images of all stages share, as a layer
-    "data": ("data", "registry"),
-    "training": ("training", "registry"),
+    "stages": ("tables", "registry", "telemetry"),  # what the images of all stages share, as a layer
+    "data": ("data", "registry", "telemetry"),
+    "training": ("training", "registry", "telemetry"),
     "airflow": ("airflow", "postgres"),
     "mlflow": ("mlflow-server",),
 }
