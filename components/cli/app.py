@@ -2,11 +2,12 @@
 
 import os
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from components.cli.arguments import (
+    Each,
     Json,
     Model,
     Overrides,
@@ -20,6 +21,12 @@ from components.cli.arguments import (
 )
 from components.cli.errors import DEBUG, EXIT_CODES, Commands
 from components.core.recipe_files import find
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from components.core.recipe import Recipe
+    from components.core.runs import StageRecord
 
 app = typer.Typer(
     cls=Commands,
@@ -133,6 +140,7 @@ def schema() -> None:
 def run(
     recipe: RecipeName,
     overrides: Overrides = [],  # noqa: B006
+    each: Each = None,
     until: Until = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log lines of the stages.")] = False,
     json: Json = False,
@@ -143,23 +151,35 @@ def run(
 
     Artifacts go to the recipe's workspace; $RECLOOP_WORKSPACE names another.
     A run that was stopped goes on where it was when it is started again.
+    [cyan]--each period=00..05[/cyan] makes a run of each delivery, in this order; a gate stops only its own.
     """
+    from components.cli.backfill import run_each
     from components.cli.outcome import Outcome
     from components.cli.output import Logs, console, print_json, print_pairs
     from components.cli.running import run_stages
+    from components.core.each import read_each
 
-    checked = read(recipe, overrides)
+    def tell(one: "Recipe", run_id: str, records: "Sequence[StageRecord]") -> None:
+        outcome = Outcome.of(one, records)
+        if json:
+            stages = [asdict(record) for record in records]
+            print_json({"run_id": run_id, "stages": stages, "outcome": asdict(outcome)})
+        elif until in {None, "register"}:
+            console().print(outcome.headline(), style="bold", markup=False, soft_wrap=True)
+            print_pairs(outcome.pairs())
+        else:
+            print_pairs({"artifact": records[-1].uri})
+
     logs = Logs(quiet=quiet, debug=DEBUG in os.environ)
-    run_id, records = run_stages(checked, until, logs)
-    outcome = Outcome.of(checked, records)
-    if json:
-        stages = [asdict(record) for record in records]
-        print_json({"run_id": run_id, "stages": stages, "outcome": asdict(outcome)})
-    elif until in {None, "register"}:
-        console().print(outcome.headline(), style="bold", markup=False, soft_wrap=True)
-        print_pairs(outcome.pairs())
-    else:
-        print_pairs({"artifact": records[-1].uri})
+    if each is None:
+        checked = read(recipe, overrides)
+        tell(checked, *run_stages(checked, until, logs))
+        return
+    key, values = read_each(each)
+    several = [f"{key}={value}" for value in values]
+    recipes = {which: read(recipe, [*overrides, which]) for which in several}  # mistakes before any work
+    for run_of_one in run_each(recipes, until, logs):
+        tell(*run_of_one)
 
 
 @app.command()
@@ -168,7 +188,7 @@ def runs(recipe: RecipeName, overrides: Overrides = [], json: Json = False) -> N
 
     [cyan]recloop runs demo[/cyan]
     """
-    from components.cli.history import print_runs
+    from components.cli.history import outcome_of, print_runs
     from components.cli.output import print_json
     from components.core.runs import read_runs
 
@@ -177,7 +197,12 @@ def runs(recipe: RecipeName, overrides: Overrides = [], json: Json = False) -> N
     if json:
         print_json(
             [
-                {"run_id": one.run_id, "status": one.status, "stages": [asdict(s) for s in one.stages]}
+                {
+                    "run_id": one.run_id,
+                    "status": one.status,
+                    "outcome": outcome_of(checked, one),
+                    "stages": [asdict(stage) for stage in one.stages],
+                }
                 for one in found
             ]
         )
@@ -212,6 +237,83 @@ def report(
         print_pairs({"run": found.run_id, **outcome.pairs()})
     if open_it and outcome.report:
         open_page(outcome.report)
+
+
+@app.command()
+def diff(
+    recipe: RecipeName,
+    first: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="A run's id, or a part that no other has; else the last but one."
+        ),
+    ] = None,
+    second: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The same; else the newest.")] = None,
+    overrides: Overrides = [],  # noqa: B006
+    json: Json = False,
+) -> None:
+    """Tell what differs between two runs.
+
+    [cyan]recloop diff demo[/cyan]                 the last two
+    [cyan]recloop diff demo T0300 T1200[/cyan]     of 3 and of 12 o'clock
+
+    Parameters, code, deliveries, artifacts, data, gates, what the search found, metrics, the verdict, times.
+    """
+    from components.cli.differing import compare, documents, print_differences
+    from components.cli.history import select
+    from components.cli.output import print_json
+    from components.core.errors import InvalidInputError
+    from components.core.runs import read_runs
+
+    checked = read(recipe, overrides)
+    found = read_runs(checked)
+    if len(found) < 2:
+        raise InvalidInputError(f"{checked.name}: has {len(found)} runs, need two to compare")
+    one = select(checked, found, first) if first else found[1]
+    two = select(checked, found, second) if second else found[0]
+    sections = compare(one, two)
+    if json:
+        print_json({"first": one.run_id, "second": two.run_id, **documents(sections)})
+    else:
+        print_differences((one.run_id, two.run_id), sections)
+
+
+@app.command()
+def lineage(
+    artifact: Annotated[
+        str,
+        typer.Argument(
+            metavar="ARTIFACT",
+            help="An artifact's URI; or a registered model: [cyan]demo[/cyan] (its champion), "
+            "[cyan]demo@challenger[/cyan], [cyan]demo/3[/cyan].",
+        ),
+    ],
+    verify: Annotated[bool, typer.Option("--verify", help="Hash every file again.")] = False,
+    tracking_uri: TrackingUri = None,
+    json: Json = False,
+) -> None:
+    """Tell what an artifact or a champion was made from, back to the source files.
+
+    [cyan]recloop lineage demo --verify[/cyan]
+
+    With --verify the exit code is 5 where something is gone, or is not what it was.
+    """
+    from components.cli.ancestry import trace
+    from components.cli.lineage import find_roots, print_tree
+    from components.cli.output import Logs, print_json
+    from components.core.errors import IntegrityError
+    from components.core.recipe import default_tracking_uri, default_workspace
+
+    Logs(quiet=True, debug=DEBUG in os.environ)
+    title, roots = find_roots(artifact, lambda: tracking_uri or default_tracking_uri(default_workspace()))
+    found = trace(roots, verify=verify)
+    if json:
+        print_json({"title": title, **found.document()})
+    else:
+        print_tree(title, found)
+    faults = list(found.faults())
+    if verify and faults:
+        raise IntegrityError("\n".join(faults))
 
 
 @app.command()

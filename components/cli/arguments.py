@@ -36,6 +36,14 @@ Overrides = Annotated[
         "[cyan]training.model.dim=32[/cyan], [cyan]search.samplers.0.kind=dns[/cyan]. The value is YAML.",
     ),
 ]
+Each = Annotated[
+    str | None,
+    typer.Option(
+        "--each",
+        metavar="KEY=VALUES",
+        help="A run for each value, in order: [cyan]period=00..05[/cyan] or [cyan]period=00,02,05[/cyan].",
+    ),
+]
 Until = Annotated[StageName | None, typer.Option("--until", "-u", help="Stop after this stage.")]
 Users = Annotated[
     list[str], typer.Option("--user", "-u", metavar="ID", help="A user's id; give it again for more.")

@@ -76,6 +76,47 @@ def test_a_failed_gate(recloop, home, monkeypatch):
     assert "ended with evaluate failed: model quality: the model is not good enough" in told.stderr
 
 
+def test_each_delivery_is_a_run_and_a_gate_stops_only_its_own(recloop, home, monkeypatch):
+    monkeypatch.setenv("FAKE", "retrain=gate of 5")
+    result = recloop("run", "toy", "--each", "epochs=4..6", "--json")
+    assert result.exit_code == 3
+    decoder, told, rest = json.JSONDecoder(), [], result.stdout
+    while rest.strip():  # a document for each run
+        answer, end = decoder.raw_decode(rest.lstrip())
+        told.append(answer["run_id"])
+        rest = rest.lstrip()[end:]
+    kept = json.loads(recloop("runs", "toy", "--json").stdout)[::-1]
+    assert [run["status"] for run in kept] == ["done", "failed", "done"]
+    assert [kept[0]["run_id"], kept[2]["run_id"]] == told
+    assert [line for line in result.stderr.splitlines() if line.startswith("epochs=")] == [
+        "epochs=4",
+        "epochs=5",
+        "epochs=6",
+    ]
+    assert "\nStopped: model quality: the model is not good enough" in result.stderr
+    assert result.stderr.endswith("Error: gates stopped 1 of 3 runs: epochs=5\n")
+    monkeypatch.setenv("FAKE", "")
+    again = recloop("run", "toy", "--each", "epochs=4..6", "-q")
+    assert again.exit_code == 0
+    assert again.stderr.count("already done") == 17  # the fake model is the same each time
+    assert again.stdout.count("Version 3 of toy was made champion.") == 3
+
+
+def test_what_is_no_gate_ends_a_backfill_at_once(recloop, monkeypatch):
+    monkeypatch.setenv("FAKE", "retrain=bug of 5")
+    result = recloop("run", "toy", "--each", "epochs=4,5,6", "-q")
+    assert result.exit_code == 1
+    assert "Unexpected error: RuntimeError: something [bold]odd[/bold]" in result.stderr
+    assert "epochs=6" not in result.stderr
+
+
+def test_a_mistake_in_one_delivery_stops_a_backfill_before_any_work(recloop, home):
+    result = recloop("run", "toy", "--each", "epochs=4,0")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "training.epochs" in result.stderr
+    assert not (home / "workspace").exists()
+
+
 def test_ctrl_c(recloop, monkeypatch):
     monkeypatch.setenv("FAKE", "search=interrupt")
     result = recloop("run", "toy")
