@@ -7,6 +7,7 @@ who wait for a new champion.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -84,10 +85,14 @@ class StartDelivery(TriggerDagRunOperator):  # type: ignore[misc]  # Airflow's t
     def execute(self, context: Context) -> None:
         """Ask for the run; its id names the delivery and the moment of its announcement."""
         key, events = context["partition_key"], list(events_of(context))
-        moment = max(event.timestamp for event in events).strftime("%Y%m%dT%H%M%S.%f")
-        self.trigger_run_id = f"delivery__{slug(key)}__{moment}"
+        self.trigger_run_id = delivery_id(key, events[-1].timestamp)
         self.conf = settings(self.each, key, [event.extra or {} for event in events], self.defaults)
         super().execute(context)
+
+
+def delivery_id(key: str, announced: datetime) -> str:
+    """The id of the run that a delivery gets."""
+    return f"delivery__{slug(key)}__{announced.astimezone(UTC):%Y%m%dT%H%M%S.%f}"
 
 
 def events_of(context: Context) -> Iterator[Any]:

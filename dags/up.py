@@ -21,11 +21,11 @@ from components.core.errors import InfrastructureError, InvalidInputError, Reclo
 from components.core.recipe import default_tracking_uri, default_workspace
 from dags import HOME
 from dags.local import QUIET, environment, initialize
+from dags.rest import PASSWORDS
 
 USER = "admin"
 _START_S = 300.0
 _STOP_S = 20.0
-_PASSWORDS = "simple_auth_manager_passwords.json.generated"  # a file's name, and Airflow's
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def serve(home: Path, airflow_port: int, mlflow_port: int, services: list[Servic
     settings = environment(home, airflow_port)
     os.environ.update({**QUIET, **settings})
     initialize(home)
-    _write_password(home / _PASSWORDS)
+    _write_password(home / PASSWORDS)
 
     def start(name: str, *command: str) -> None:
         services.append(_start(name, [sys.executable, "-m", *command], settings, home / "services"))
@@ -88,7 +88,7 @@ def serve(home: Path, airflow_port: int, mlflow_port: int, services: list[Servic
     print(f"starting; what each service says is in {home / 'services'}", flush=True)
     _wait_until_healthy(airflow_port, services)
     print(
-        f"Airflow  http://localhost:{airflow_port}  user {USER}, password in {home / _PASSWORDS}\n"
+        f"Airflow  http://localhost:{airflow_port}  user {USER}, password in {home / PASSWORDS}\n"
         f"MLflow   {tracking}\nCtrl-C stops everything.",
         flush=True,
     )
