@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from components.core.errors import IntegrityError, RecloopError
+from components.core.errors import GateFailedError, IntegrityError, RecloopError
+from components.core.gates import Gate
 from components.core.recipe import Recipe
 from components.core.recipe.reading import source_locations
 from components.core.stage import StageResult, StageSpec
@@ -103,7 +104,12 @@ class StageRecord:
     def failed(
         cls, stage: str, reason: str, started: datetime, error: BaseException | None = None
     ) -> "StageRecord":
-        """What is remembered of a failure; of a gate's, the gates that were looked at."""
+        """What is remembered of a failure; of a gate's, the gates that were looked at, and always one that
+        stopped."""
+        gates: list[Gate] = list(getattr(error, "gates", ()))
+        if isinstance(error, GateFailedError) and all(gate.outcome != "stopped" for gate in gates):
+            first, *_ = reason.splitlines() or [""]
+            gates.append(Gate(name="gate", subject=stage, passed=False, told=first))
         seconds = (datetime.now(UTC) - started).total_seconds()
         return cls(
             stage=stage,
@@ -111,7 +117,7 @@ class StageRecord:
             started=started.isoformat(timespec="milliseconds"),
             seconds=round(seconds, 3),
             error=reason,
-            gates=[gate.document() for gate in getattr(error, "gates", ())],
+            gates=[gate.document() for gate in gates],
         )
 
 

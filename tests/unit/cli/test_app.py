@@ -9,7 +9,7 @@ import pytest
 import components.registry.recommend
 from components import __version__
 from components.catalog import STAGES
-from components.cli.app import StageName
+from components.cli.arguments import StageName
 from components.core.errors import RecloopError
 from components.core.recipe.schema import recipe_schema
 

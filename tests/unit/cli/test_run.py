@@ -167,11 +167,12 @@ def test_runs_and_reports(recloop, home, monkeypatch):
     recloop("run", "toy")
     monkeypatch.setenv("FAKE", "retrain=gate")
     recloop("run", "toy", "--set", "seed=1")
-    head, newest, oldest, legend, why, _kept = recloop("runs", "toy").stdout.splitlines()
-    assert head.split() == ["run", "started", "status", "stages", "ndcg@20", "seconds"]
-    assert re.search(r" failed +✓✓✓✗·· ", newest)
-    assert re.search(r" done +✓✓✓✓✓✓ +0\.2500 ", oldest)
+    head, newest, oldest, _, legend, _, which, why, _kept = recloop("runs", "toy").stdout.splitlines()
+    assert head.split() == ["run", "started", "outcome", "stages", "gates", "ndcg@20", "seconds"]
+    assert re.search(r" stopped +✓✓✓✗·· +1✗ ", newest)
+    assert re.search(r" promoted +✓✓✓✓✓✓ +0\.2500 ", oldest)
     assert "✗ failed" in legend
+    assert which == "retrain: stopped: retrain: model quality: the model is not good enough"
     assert why == "retrain: model quality: the model is not good enough"
     failed, done = newest.split()[0], oldest.split()[0]
 
