@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from components.core.errors import (
     InvalidInputError,
     RecloopError,
 )
+from components.core.gates import Gate, gates_of, warnings_of
 from components.core.hashing import cache_key, code_version, sha256_json
 from components.core.manifest import (
     MANIFEST,
@@ -59,8 +60,7 @@ class InputSpec:
         required: whether the command must name it.
         keyed: whether its content is part of the cache key. The champion's is not: it is recorded as
             what it was when the decision was made, so a model that was decided stays decided.
-        default: lazy path of a function from the stage's parameters to a URI or None, asked when the
-            command does not name the input.
+        default: lazy path of a `Find`, asked when the command does not name the input.
     """
 
     name: str
@@ -90,6 +90,13 @@ class Context:
 
     checkpoint: Checkpoint
     uris: Mapping[str, str] = field(default_factory=dict)
+
+
+class Find(Protocol):
+    """Finds what there was before: from the parameters, and the inputs that the command names, to the URI
+    of an artifact; None where there is none."""
+
+    def __call__(self, params: Any, named: Mapping[str, InputEntry]) -> str | None: ...
 
 
 class Run(Protocol):
@@ -178,7 +185,7 @@ def execute(spec: StageSpec, params: Config, inputs: Mapping[str, str], output: 
         if done:
             return done
         logger.info("started; the output goes to %s", uri)
-        for name, place in _defaults(spec, params).items():
+        for name, place in _defaults(spec, params, found).items():
             found.setdefault(name, _identify(_input(spec, name), place))
         try:
             manifest = _produce(spec, params, found, lock, key=key, uri=uri, started=started)
@@ -223,7 +230,9 @@ def _produce(
             _check_unchanged(spec, inputs)
             contract: Contract = load_object(spec.contract)
             validation = contract(directory, params, local, docs)
+            _tell_warnings(gates_of(validation.summary))
         except GateFailedError as error:
+            _tell_warnings(error.gates)
             shutil.move(directory, docs / "output")
             lock.check()
             store.upload(docs, f"{uri}.failed")
@@ -259,6 +268,11 @@ def _produce(
     return manifest
 
 
+def _tell_warnings(gates: Iterable[Gate]) -> None:
+    for warning in warnings_of(gates):
+        logger.warning("a gate warns: %s", warning)
+
+
 def _input(spec: StageSpec, name: str) -> InputSpec:
     for entry in spec.inputs:
         if entry.name == name:
@@ -274,15 +288,15 @@ def _check_names(spec: StageSpec, inputs: Mapping[str, str]) -> None:
             raise InvalidInputError(f"{spec.name}: input {entry.name!r} is missing")
 
 
-def _defaults(spec: StageSpec, params: Config) -> dict[str, str]:
+def _defaults(spec: StageSpec, params: Config, named: Mapping[str, InputEntry]) -> dict[str, str]:
     """URIs of the inputs that the command need not name. They are never part of the cache key, so
     nobody is asked for them where the work is done already."""
     uris = {}
     for entry in spec.inputs:
         if entry.default:
             assert not entry.keyed
-            find: Callable[[Config], str | None] = load_object(entry.default)
-            uri = find(params)
+            find: Find = load_object(entry.default)
+            uri = find(params, named)
             if uri:
                 uris[entry.name] = uri
     return uris

@@ -1,17 +1,51 @@
 """The deliveries that a recipe has accepted: its finished interactions artifacts."""
 
-from components.core.manifest import MANIFEST, read_manifest
+import glob
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
+from typing import Any
+
+from components.core.manifest import MANIFEST, InputEntry, Manifest, read_manifest
 from components.core.recipe import IngestParams
 from components.core.store import open_store
 
+Raw = tuple[tuple[str, str | int | None], ...]
 
-def find_previous(params: IngestParams) -> str | None:
-    """URI of the delivery that was accepted last, or None. A delivery that a gate stopped is none."""
-    if not params.deliveries:
-        return None
-    places = [
-        place.removesuffix(f"/{MANIFEST}")
-        for place in open_store(params.deliveries).list_files(params.deliveries)
-        if place.endswith(f"/{MANIFEST}")
-    ]
-    return max(places, key=lambda place: read_manifest(place).ended, default=None)
+
+def find_previous(params: IngestParams, named: Mapping[str, InputEntry]) -> str | None:
+    """URI of the delivery that was accepted last before this one, or None.
+
+    A delivery is its raw data; one that a gate stopped is none. If this one was accepted already and is
+    read again, it is compared with what came before it then, never with itself or what followed. Only
+    what was read as this one will be is comparable: with another `min_count`, say, the same clicks
+    are other interactions.
+    """
+    readings: dict[Raw, str | None] = {}  # in the order in which deliveries were first accepted
+    for place, manifest in sorted(_accepted(params.deliveries), key=lambda found: found[1].ended):
+        raw = _raw(manifest.inputs, manifest.seed)
+        readings.setdefault(raw, None)
+        if _read_alike(params, manifest.params):
+            readings[raw] = place
+    this = _raw(named, params.seed)
+    earlier = [readings[raw] for raw in takewhile(lambda raw: raw != this, readings)]
+    return next((place for place in reversed(earlier) if place), None)
+
+
+def _accepted(deliveries: str) -> Iterator[tuple[str, Manifest]]:
+    if not deliveries:
+        return
+    for place in open_store(deliveries).list_files(f"{glob.escape(deliveries)}/*/{MANIFEST}"):
+        artifact = place.removesuffix(f"/{MANIFEST}")
+        yield artifact, read_manifest(artifact)
+
+
+def _raw(inputs: Mapping[str, InputEntry], seed: int | None) -> Raw:
+    """What tells one delivery from another: the content of its files; of made-up data, the seed."""
+    files = sorted((name, entry.sha256) for name, entry in inputs.items() if entry.files)
+    return tuple(files) or (("seed", seed),)
+
+
+def _read_alike(params: IngestParams, earlier: Mapping[str, Any]) -> bool:
+    """Whether the source was read with the same parameters; one that is new since does not count."""
+    source = earlier["source"]
+    return all(source.get(name, value) == value for name, value in params.source.identity().items())

@@ -1,4 +1,7 @@
-"""Who is champion of a registered model."""
+"""Who is champion of a registered model.
+
+What a stage calls with its `named` inputs (see `components.core.stage.Find`) needs none of them here.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -73,13 +76,13 @@ def find_champion(params: Named) -> Champion | None:
     )
 
 
-def find_artifact(params: Named) -> str | None:
+def find_artifact(params: Named, named: object = None) -> str | None:
     """URI of the champion's model artifact, or None; see `find_champion`."""
     champion = find_champion(params)
     return champion.model_uri if champion else None
 
 
-def find_training_dataset(params: Named) -> str | None:
+def find_training_dataset(params: Named, named: object = None) -> str | None:
     """URI of the dataset that the champion was trained on, or None; gone data is told and missed."""
     champion = find_champion(params) if params.model else None
     if champion is None or champion.dataset_uri is None:
@@ -87,12 +90,12 @@ def find_training_dataset(params: Named) -> str | None:
     return champion.dataset_uri if _is_there(champion.dataset_uri) else None
 
 
-def find_dataset(params: PrepareParams) -> str | None:
+def find_dataset(params: PrepareParams, named: object = None) -> str | None:
     """The same, where the recipe bounds how the vocabulary may change."""
     return None if params.vocabulary == Vocabulary() else find_training_dataset(params)
 
 
-def find_interactions(params: IngestParams) -> str | None:
+def find_interactions(params: IngestParams, named: object = None) -> str | None:
     """URI of the delivery that the champion learned from, where the recipe bounds the change since."""
     dataset = None if params.quality.champion == Changes() else find_training_dataset(params)
     if dataset is None:
@@ -101,7 +104,7 @@ def find_interactions(params: IngestParams) -> str | None:
     return uri if _is_there(uri) else None
 
 
-def find_start(params: RetrainParams) -> str | None:
+def find_start(params: RetrainParams, named: object = None) -> str | None:
     """URI of the champion's model artifact, where the recipe trains on from it."""
     return find_artifact(params) if params.training.warm_start == "champion" and params.model else None
 

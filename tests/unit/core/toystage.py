@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from components.core.command import main
 from components.core.errors import GateFailedError
 from components.core.gates import Gate
+from components.core.manifest import InputEntry
 from components.core.stage import Context, InputSpec, StageSpec, Validation
 from components.core.strategy import Config, Unkeyed
 
@@ -62,7 +63,8 @@ def _page(docs: Path, text: str) -> None:
     (docs / "data_docs" / "index.html").write_text(text)
 
 
-def previous(params: ToyParams) -> str | None:
+def previous(params: ToyParams, named: Mapping[str, InputEntry]) -> str | None:
+    assert named.keys() == {"source"}
     calls.append("asked")
     return os.environ.get("TOY_PREVIOUS")
 
