@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
-from components.catalog import STAGES
+from components.catalog import position_of
 from components.core.errors import IntegrityError, RecloopError, is_retryable
 from components.core.recipe import Recipe
 from components.core.recipe.reading import read_recipe
 from components.core.runs import Invocation, StageRecord, plan, read_record, record_place, write_record
 from components.core.stage import StageSpec
 from components.core.store import open_store
-from dags import OVERRIDES
+from dags import OVERRIDES, champion_of
 from dags.deliveries import agreed, events_of
 from dags.runners.base import Runner, reason_of
 
@@ -51,7 +51,7 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         AirflowException: anything else; worth a retry.
     """
 
-    template_fields = ("artifacts",)
+    template_fields: Collection[str] = ("artifacts",)
     ui_color = "#e3f2ec"
 
     def __init__(self, *, spec: StageSpec, recipe: str, artifacts: Mapping[str, Any], **kwargs: Any) -> None:
@@ -65,13 +65,13 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         """Run the stage, remember what it did, and announce its artifact."""
         started = datetime.now(UTC)
         try:
-            recipe = read_recipe(Path(self.recipe), overrides_of(context))
+            recipe = self.read(context)
+            invocation = self.plan(recipe, context)
         except RecloopError as error:
             raise AirflowFailException(str(error)) from None
-        uris = {name: upstream["uri"] for name, upstream in self.artifacts.items()}
-        place = record_place(recipe, context["run_id"], STAGES.index(self.spec), self.spec.name)
+        place = invocation.record
         try:
-            result = self.run_stage(recipe, plan(recipe, self.spec, uris, place), context)
+            result = self.run_stage(recipe, invocation, context)
         except StageFailedError as error:
             failed = StageRecord.failed(self.spec.name, str(error), started)
             self._remember(place, replace(failed, gates=error.gates))
@@ -87,8 +87,22 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
             "metrics": dict(result.metrics or {}),
             "skipped": result.status == "skipped",
         }
-        self._announce(context, value)
+        self._announce(recipe, context, value)
         return value
+
+    def read(self, context: Context) -> Recipe:
+        """The recipe of this run.
+
+        Raises:
+            RecloopError: it has mistakes.
+        """
+        return read_recipe(Path(self.recipe), overrides_of(context))
+
+    def plan(self, recipe: Recipe, context: Context) -> Invocation:
+        """What to run."""
+        uris = {name: upstream["uri"] for name, upstream in self.artifacts.items()}
+        place = record_place(recipe, context["run_id"], position_of(self.spec), self.spec.name)
+        return plan(recipe, self.spec, uris, place)
 
     def run_stage(self, recipe: Recipe, invocation: Invocation, context: Context) -> StageRecord:
         """Run one stage to its end; what it did.
@@ -126,10 +140,11 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         except RecloopError as error:  # a failure to remember must not hide the failure
             self.log.warning("the run's record cannot be written: %s", error)
 
-    def _announce(self, context: Context, value: dict[str, Any]) -> None:
+    def _announce(self, recipe: Recipe, context: Context, value: dict[str, Any]) -> None:
+        promoted = value["metrics"].get("promoted") == 1 and not value["skipped"]
         for outlet in self.outlets:
             if isinstance(outlet, AssetAlias):
-                if value["metrics"].get("promoted") == 1 and not value["skipped"]:
+                if promoted and outlet.name == champion_of(recipe.name):
                     context["outlet_events"][outlet].add(Asset(outlet.name), extra=value)
             else:
                 context["outlet_events"][outlet].extra = value

@@ -93,7 +93,12 @@ class Verdict(Config):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read `verdict.json`; a document that is none is a ValueError."""
-        document = json.loads(path.read_text(encoding="utf-8"))
+        return cls.parse(path.read_bytes())
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """Read its text."""
+        document = json.loads(text)
         for gate in document.get("gates", ()):
             gate.pop("outcome", None)
         return cls.model_validate(document)

@@ -26,7 +26,13 @@ def run(
         InfrastructureError: MLflow cannot be reached.
     """
     succession = Succession(params.model, params.tracking_uri, params.ledger)
-    decision = Decision(who=params.who, why=params.why, key=params.decision, force=params.force)
+    decision = Decision(
+        who=params.who,
+        why=params.why,
+        key=params.decision,
+        answered=params.answered,
+        force=params.force,
+    )
     version = _version(params, inputs)
     if params.action == "rollback":
         entry = succession.rollback(version, decision)

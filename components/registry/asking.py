@@ -11,10 +11,11 @@ import json
 import math
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_UNREACHABLE = ("RequestException", "ConnectionError", "SQLAlchemyError", "BotoCoreError", "ClientError")
+_UNREACHABLE = {"RequestException", "ConnectionError", "SQLAlchemyError", "BotoCoreError", "ClientError"}
 
 
 def ask(tracking_uri: str, model: str, version: str, k: int) -> list[str]:
@@ -94,15 +95,22 @@ def _faults(rows: Any, allowed: set[str], length: int) -> list[str]:
     return faults
 
 
+def _kinds(error: BaseException | None) -> Iterator[type]:
+    """The kinds of an error and of what is behind it: MLflow puts its own in front."""
+    while error is not None:
+        yield from type(error).__mro__
+        error = error.__cause__ or error.__context__
+
+
 def main() -> None:
     """Ask, and say what came of it."""
     tracking_uri, model, version, k = sys.argv[1:]
     try:
         told: dict[str, Any] = {"problems": ask(tracking_uri, model, version, int(k))}
     except Exception as error:
-        kinds = {kind.__name__ for kind in type(error).__mro__}
+        kinds = {kind.__name__ for kind in _kinds(error)}
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
-        told = {"fault" if kinds & set(_UNREACHABLE) else "problems": text}
+        told = {"fault" if kinds & _UNREACHABLE else "problems": text}
         if "problems" in told:
             told["problems"] = [f"it cannot be loaded and asked: {text}"]
     print(json.dumps(told))

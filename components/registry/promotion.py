@@ -44,12 +44,14 @@ class Decision:
 
     Attributes:
         key: names the decision, so that trying again does not take it twice; "": each try is a new one.
+        answered: when, where somebody was asked.
         force: against the evidence.
     """
 
     who: str
     why: str
     key: str = ""
+    answered: str | None = None
     force: bool = False
 
 
@@ -231,7 +233,12 @@ class Succession:
         move: tuple[str | None, str | None],
         evidence: dict[str, Any],
     ) -> Entry:
-        evidence = {**evidence, "forced": decision.force, "decision": decision.key}
+        evidence = {
+            **evidence,
+            "forced": decision.force,
+            "decision": decision.key,
+            "answered": decision.answered,
+        }
         lock.check()
         entry = self.ledger.append(
             entries, action, who=decision.who, why=decision.why, move=move, evidence=evidence

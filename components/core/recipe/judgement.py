@@ -135,6 +135,7 @@ class PromoteParams(Config):
     approved: bool = Field(default=True, description="whether the answer was yes; a no is recorded")
     who: Annotated[str, Field(min_length=1)] = Field(description="whose decision it is")
     why: Annotated[str, Field(min_length=1)]
+    answered: str | None = Field(default=None, description="when the answer was given")
     force: bool = Field(default=False, description="against the evidence")
     decision: Annotated[str, Field(min_length=1)] = Field(
         description="names the decision: a second try does not take it again"

@@ -151,12 +151,11 @@ def prototype(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     uri = f"sqlite:///{root}/mlflow.db"
     client = connect(uri)
     run = RunRecord(experiment=MODEL, params={}, metrics={}, curves={}, tags={}, recipe={}, files=[])
-    publish(
-        client, uri, MODEL, run, tables=tables(root), example="ann", tags={}, description="of the prototype"
+    made = publish(
+        client, uri, "prototype", run, tables=tables(root), example="ann", tags={}, description="to be copied"
     )
-    [made] = client.search_model_versions(f"name = '{MODEL}'")
-    source = str(Path(client.get_model_version_download_uri(MODEL, made.version)))
-    client.delete_model_version(MODEL, made.version)
+    client.create_registered_model(MODEL)
+    source = str(client.get_model_version_download_uri("prototype", made.version))
     return root / "mlflow.db", source
 
 
