@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.core.errors import GateFailedError
 from components.core.lineage import read_lineage
-from components.core.manifest import Manifest
+from components.core.manifest import Manifest, read_manifest
 from components.core.recipe import EvaluateParams
 from components.core.stage import Context
 from components.core.verdict import VERDICT_FILE, Verdict
@@ -33,7 +33,7 @@ def run(
     """
     ours = inputs.keys() - {CHAMPION, CHAMPION_DATASET}  # the champion descends from other data
     manifests = read_lineage({name: inputs[name] for name in sorted(ours)})
-    champion = read_lineage({CHAMPION: inputs[CHAMPION]})[CHAMPION] if CHAMPION in inputs else None
+    champion = read_manifest(str(inputs[CHAMPION])) if CHAMPION in inputs else None
     exam = read_exam(inputs["dataset"], params.evaluation.mask, choose_device(params.device))
     grades = grade_all(params, inputs, exam)
     logger.info("%d test users, %d items: %s", len(exam.users), len(exam.item_ids), _line(grades.means))

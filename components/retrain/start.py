@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from components.core.errors import InvalidInputError
-from components.core.lineage import read_lineage
+from components.core.manifest import read_manifest
 from components.core.policy import WEIGHTS_FILE
 from components.core.recipe import Training
 from components.rec.models.base import RankingModel
@@ -68,7 +68,7 @@ def _from_champion(
     model: RankingModel, training: Training, inputs: Mapping[str, Path]
 ) -> tuple[str, dict[str, Carried]]:
     champion = inputs["champion"]
-    sha256 = read_lineage({"champion": champion})["champion"].sha256
+    sha256 = read_manifest(str(champion)).sha256
     old = OldModel.read(champion, next(model.parameters()).device)
     tensors = carry_over(model, dataset_ids(inputs["dataset"]), old, training.new_rows)
     logger.info("weights of the champion %s, new rows %s:", sha256[:12], training.new_rows)

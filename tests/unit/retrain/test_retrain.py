@@ -15,6 +15,7 @@ from components.catalog import RETRAIN
 from components.core.checkpoint import Checkpoint
 from components.core.errors import GateFailedError, InvalidInputError
 from components.core.gates import Gate, gates_of
+from components.core.manifest import read_manifest
 from components.core.recipe import RetrainParams, Training
 from components.core.recipe.training import MatrixFactorization, WarmCheck
 from components.core.stage import Context
@@ -59,6 +60,8 @@ class Deliveries:
         place = dataset.parent
         name = f"model{len(list(place.glob('model*')))}"
         loop = self._new_loop(place)
+        if champion is not None:
+            loop.manifests["champion"] = read_manifest(str(champion))
         output = loop.folder(name)
         inputs = {"dataset": dataset, "policy": place / "policy"}
         if champion is not None:
@@ -70,7 +73,7 @@ class Deliveries:
         )
         found = load_object(RETRAIN.contract)(output, params(**changes), inputs, place / "docs")
         self.gates: list[Gate] = gates_of(found.summary)
-        return loop.publish(name, "retrain")
+        return loop.publish(name, "retrain", loop.manifests)
 
 
 def params(**changes: Any) -> RetrainParams:
@@ -148,6 +151,13 @@ def test_rows_that_no_step_touched_are_the_champions_bit_by_bit(
         ]
         assert len(shared) == {"user": 30, "item": 26}[side]
         assert all(before == after for before, after in shared)
+
+
+def test_a_champion_may_have_begun_from_another(deliveries: Deliveries, first: Path, second: Path) -> None:
+    champion = deliveries.retrain(second, first)
+    third = deliveries.retrain(deliveries.dataset("third", range(20, 60), range(8, 40)), champion)
+    assert told(third)["warm_start"]["champion_sha256"] == read_manifest(str(champion)).sha256
+    assert told(third)["warm_start"]["tensors"]["users"]["carried"] == 30
 
 
 def test_the_same_inputs_give_the_same_bytes(deliveries: Deliveries, first: Path, second: Path) -> None:
