@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -10,6 +10,20 @@ import polars as pl
 from components.core.gates import Gate
 from components.core.recipe import quality
 from components.data import changes
+
+_DELIVERY: Final = "the delivery"
+
+
+def rejected_gate(num_rejected: int, num_rows: int, allowed: float) -> Gate:
+    """That no more rows than the recipe allows could not be used."""
+    share = num_rejected / num_rows
+    told = (
+        f"{num_rejected:,} of {num_rows:,} rows ({share:.2%}) cannot be used; "
+        f"max_rejected_fraction allows {allowed:.2%}"
+    )
+    return Gate(
+        name="rejected", subject=_DELIVERY, value=share, high=allowed, passed=share <= allowed, told=told
+    )
 
 
 def delivery_gates(
@@ -26,19 +40,18 @@ def delivery_gates(
         optional: its columns in which a value may be missing.
         now_s: seconds since 1970.
     """
-    of = "the delivery"
     value = changes.concentration(frame)
     told = f"the most popular item has {value:.2%} of the interactions"
-    yield bounds.concentration.judge("concentration", of, value, told)
+    yield bounds.concentration.judge("concentration", _DELIVERY, value, told)
     value = profile["duplicates_dropped"] / profile["rows"]
     told = f"{value:.2%} of the {profile['rows']:,} rows repeat another"
-    yield bounds.duplicates.judge("duplicates", of, value, told)
+    yield bounds.duplicates.judge("duplicates", _DELIVERY, value, told)
     nulls = changes.null_share(frame, optional)
     told = "no optional columns" if nulls is None else f"{nulls:.2%} of the optional values are missing"
-    yield bounds.nulls.judge("nulls", of, nulls, told)
+    yield bounds.nulls.judge("nulls", _DELIVERY, nulls, told)
     age_s = changes.age(frame, now_s)
     told = "no timestamps" if age_s is None else f"the last interaction was {_duration(age_s)} ago"
-    yield bounds.age_s.judge("age_s", of, age_s, told)
+    yield bounds.age_s.judge("age_s", _DELIVERY, age_s, told)
 
 
 def change_gates(
