@@ -6,15 +6,21 @@ from typing import Final
 import numpy as np
 import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from components.evaluate.scoring import Exam
 from components.rec.csr import Csr
-from components.rec.ranking import rank, top_k
+from components.rec.ranking import rank
 
-NEIGHBOURS: Final = 100
+# One setting for all data: of 20, 50 and 100 neighbours none was the best everywhere.
+NEIGHBOURS: Final = 50
 SHRINKAGE: Final = 10.0
-_CELLS: Final = 1 << 24  # scores at a time: 64 MiB
+_BLOCK: Final = 1024  # rows at a time; bounds the memory
+_HALF: Final = np.uint64(32)
+_FULL: Final = np.uint64(0xFFFFFFFF)
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def answer_by_popularity(exam: Exam, k: int, block: int) -> Tensor:
@@ -29,18 +35,15 @@ def answer_by_item_knn(exam: Exam, k: int) -> Tensor:
 
     An item that is near to none of the user's is not recommended: a list may stay short.
     """
-    device = exam.popularity_I.device
     history_UI = _matrix(exam.train, len(exam.item_ids))
     similarity_II = similarities(history_UI)
     history_QI = history_UI[exam.users.cpu().numpy()]
-    top_QK = torch.full((len(exam.users), k), -1, dtype=torch.int64)
+    never_QI = np.inf * _matrix(exam.seen, len(exam.item_ids))
+    top_QK = np.full((len(exam.users), k), -1, dtype=np.int64)
     for rows in _blocks(*history_QI.shape):
-        score_BI = torch.from_numpy((history_QI[rows] @ similarity_II).toarray())
-        score_BI[score_BI == 0] = -torch.inf
-        seen = exam.seen.select(torch.arange(rows.start, rows.stop, device=device))
-        score_BI[seen.rows.cpu(), seen.values.cpu()] = -torch.inf
-        top_QK[rows] = top_k(score_BI, k)
-    return top_QK.to(device)
+        row, item, _, place = _best(history_QI[rows] @ similarity_II - never_QI[rows], k)
+        top_QK[rows.start + row, place] = item
+    return torch.from_numpy(top_QK).to(exam.popularity_I.device)
 
 
 def similarities(
@@ -52,31 +55,53 @@ def similarities(
     ties go to the lowest item.
     """
     by_item_IU = history_UI.T.tocsr()
-    norm_I = np.sqrt(by_item_IU.sum(axis=1)).astype(np.float32)
+    norm_I = np.sqrt(by_item_IU.sum(axis=1))
     parts = []
-    for rows in _blocks(*(len(norm_I),) * 2):
-        together_BI = (by_item_IU[rows] @ history_UI).tocsr()
-        row, item = together_BI.nonzero()
-        near = together_BI.data / (norm_I[rows][row] * norm_I[item] + np.float32(shrinkage))
-        other = item != row + rows.start
-        row, item, near = row[other], item[other], near[other]
-        order = np.lexsort((item, -near, row))
-        row, item, near = row[order], item[order], near[order]
-        place = np.arange(len(row)) - np.searchsorted(row, row)
-        kept = place < neighbours
-        shape = (rows.stop - rows.start, len(norm_I))
-        parts.append(sp.csr_array((near[kept], (row[kept], item[kept])), shape=shape))
+    for rows in _blocks(*by_item_IU.shape[:1] * 2):
+        near_BI = (by_item_IU[rows] @ history_UI).tocoo()
+        row, item = near_BI.coords
+        near_BI.data /= norm_I[rows.start + row] * norm_I[item] + shrinkage
+        near_BI.data[item == rows.start + row] = 0
+        row, item, near, _ = _best(near_BI.tocsr(), neighbours)
+        parts.append(sp.csr_array((near, (row, item)), shape=near_BI.shape))
     return sp.vstack(parts, format="csr")
+
+
+def _best(score_BI: sp.csr_array, k: int) -> tuple[Ints, Ints, Floats, Ints]:
+    """Row, column, value and place of the k highest positive numbers of each row, best first; of equal ones
+    those in the lowest columns.
+
+    Each number becomes one of 64 bits that sorts by row, then by value (float32; the bits of positive floats
+    are ordered like them), then by column: ten times as fast as sorting by three keys.
+    """
+    row = np.repeat(np.arange(score_BI.shape[0], dtype=np.uint64), np.diff(score_BI.indptr))
+    bits = score_BI.data.astype(np.float32).view(np.uint32).astype(np.uint64)
+    width = np.uint64(_bits(score_BI.shape[1]))
+    key = (row << (width + _HALF) | (_FULL - bits) << width | score_BI.indices.astype(np.uint64))[
+        score_BI.data > 0
+    ]
+    key.sort()
+    row = (key >> (width + _HALF)).astype(np.int64)
+    first = np.searchsorted(row, np.arange(score_BI.shape[0]))
+    place = np.arange(len(row)) - first[row]
+    key, row, place = key[place < k], row[place < k], place[place < k]
+    item = (key & ((np.uint64(1) << width) - np.uint64(1))).astype(np.int64)
+    score = (_FULL - (key >> width & _FULL)).astype(np.uint32).view(np.float32).astype(np.float64)
+    return row, item, score, place
 
 
 def _matrix(rows: Csr, num_items: int) -> sp.csr_array:
     """Ones at a row's items."""
     offsets, values = rows.offsets.cpu().numpy(), rows.values.cpu().numpy()
-    return sp.csr_array((np.ones(len(values), np.float32), values, offsets), shape=(rows.num_rows, num_items))
+    return sp.csr_array((np.ones(len(values)), values, offsets), shape=(rows.num_rows, num_items))
+
+
+def _bits(count: int) -> int:
+    return (count - 1).bit_length()
 
 
 def _blocks(num_rows: int, num_columns: int) -> Iterator[slice]:
-    """Rows at a time that fit in memory as a dense matrix."""
-    size = max(1, _CELLS // num_columns)
+    """Few enough rows at a time for the memory, and for `_best`."""
+    size = min(_BLOCK, 1 << (32 - _bits(num_columns)))
     for start in range(0, num_rows, size):
         yield slice(start, min(start + size, num_rows))

@@ -1,0 +1,70 @@
+"""Item-kNN against a dense version, and on a world where it is right."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.data.parquet import read_table
+from components.evaluate import baselines
+from components.evaluate.baselines import answer_by_item_knn, similarities
+from components.evaluate.scoring import read_exam
+
+CPU = torch.device("cpu")
+
+
+def dense_similarities(history_UI: np.ndarray, neighbours: int, shrinkage: float) -> np.ndarray:
+    together_II = history_UI.T @ history_UI
+    norm_I = np.sqrt(np.diag(together_II))
+    near_II = together_II / (np.outer(norm_I, norm_I) + shrinkage + 1e-300)
+    np.fill_diagonal(near_II, 0)
+    for row in near_II:
+        row[np.argsort(-row.astype(np.float32), kind="stable")[neighbours:]] = 0
+    return near_II
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(2, 30),
+    st.integers(1, 25),
+    st.integers(1, 30),
+    st.sampled_from([0.0, 10.0]),
+    st.integers(0, 99),
+)
+def test_similarities_equal_a_dense_version(users, items, neighbours, shrinkage, seed):
+    history_UI = (np.random.default_rng(seed).random((users, items)) < 0.3).astype(float)
+    found = similarities(sp.csr_array(history_UI), neighbours, shrinkage).toarray()
+    assert found == pytest.approx(dense_similarities(history_UI, neighbours, shrinkage), abs=1e-6)
+
+
+@pytest.mark.parametrize("block", [1024, 7])
+def test_lists_equal_a_dense_version(loop, monkeypatch, block):
+    """Without what the user has in train; what is near to nothing of it is left out, and the list ends."""
+    monkeypatch.setattr(baselines, "_BLOCK", block)
+    generator = np.random.default_rng(1)
+    history_UI = generator.random((50, 40)) < 0.1
+    history_UI[:, 39] = False  # nobody has the last item
+    train = [(int(user), int(item)) for user, item in np.argwhere(history_UI)]
+    test = [(user, (user * 7) % 40) for user in range(50) if not history_UI[user, (user * 7) % 40]]
+    loop.interactions()
+    dataset = loop.dataset([f"u{user}" for user in range(50)], list(range(40)), train, [], test)
+    exam = read_exam(dataset, "train", CPU)
+    near_II = dense_similarities(history_UI.astype(float), baselines.NEIGHBOURS, baselines.SHRINKAGE)
+    score_UI = history_UI @ near_II
+    for user, top in zip(exam.users.tolist(), answer_by_item_knn(exam, 20).tolist(), strict=True):
+        order = np.argsort(-score_UI[user].astype(np.float32), kind="stable")
+        wanted = [item for item in order if score_UI[user, item] > 0 and not history_UI[user, item]][:20]
+        assert top == [*wanted, *[-1] * (20 - len(wanted))]
+
+
+def test_in_a_world_of_two_tastes_it_recommends_the_users_own(loop):
+    train = [
+        (user, item) for user in range(20) for item in range(20) if (user + item) % 2 == 0 and item != user
+    ]
+    loop.interactions()
+    dataset = loop.dataset(list(range(20)), list(range(20)), train, [], [(user, user) for user in range(20)])
+    exam = read_exam(dataset, "train", CPU)
+    assert answer_by_item_knn(exam, 1)[:, 0].tolist() == list(range(20))
+    assert read_table(dataset / "test.parquet").num_rows == 20
