@@ -110,7 +110,8 @@ def trace(roots: Mapping[str, InputEntry], *, verify: bool) -> Ancestry:
             state = _state(parent) if side else "there"  # what is followed says so itself
             found.inputs.append(Link(name, parent.uri, parent.sha256, side, state))
             if not side:
-                waiting.append((parent, spec is None or spec.artifact is not None))
+                outside = parent.files or (spec is not None and spec.artifact is None)
+                waiting.append((parent, not outside))
     return ancestry
 
 

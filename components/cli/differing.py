@@ -1,8 +1,8 @@
 """`recloop diff`: what two runs of a recipe did differently."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from components.catalog import STAGES
@@ -55,8 +55,8 @@ def compare(first: RunRecord, second: RunRecord) -> dict[str, list[Difference]]:
     """Section → what differs in it. Of artifacts and durations everything is told."""
     one, two = _Side.of(first), _Side.of(second)
     return {
-        "parameters": _changed(_parameters(one, two), _parameters(two, one)),
-        "code": _changed(_code(one), _code(two)),
+        "parameters": _common(one, two, _parameters),
+        "code": _common(one, two, _code),
         "deliveries": _changed(_deliveries(one), _deliveries(two)),
         "artifacts": _paired(_artifacts(one), _artifacts(two)),
         "data": _changed(_metrics(one, _DATA), _metrics(two, _DATA)),
@@ -98,31 +98,29 @@ def leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", value
 
 
-def _parameters(side: _Side, other: _Side) -> dict[str, Any]:
-    """Of the stages that both runs have come to. One that several stages have stands once."""
-    found: dict[str, Any] = {}
-    for stage, manifest in side.manifests.items():
-        if stage in other.manifests:
-            for name, value in leaves(manifest.params):
-                if not name.startswith("recipe."):  # register has all of it, for MLflow
-                    own = name if found.get(name, value) == value else f"{stage}: {name}"
-                    found[own] = value
-    return found
+def _common(one: _Side, two: _Side, of: Callable[[Manifest], Mapping[str, Any]]) -> list[Difference]:
+    """What differs in the stages that both runs have come to; what differs alike in several, once."""
+    found: dict[str, Difference] = {}
+    for stage in [stage for stage in one.manifests if stage in two.manifests]:
+        for change in _changed(of(one.manifests[stage]), of(two.manifests[stage])):
+            if found.setdefault(change.name, change) != change:
+                found[f"{stage}: {change.name}"] = replace(change, name=f"{stage}: {change.name}")
+    return list(found.values())
 
 
-def _code(side: _Side) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for stage, manifest in side.manifests.items():
-        told = {
-            "code_version": manifest.code_version,
-            "git_sha": manifest.git_sha,
-            "image_digest": manifest.image_digest,
-            "device": manifest.device,
-            **{f"package {name}": version for name, version in manifest.packages.items()},
-        }
-        for name, value in told.items():
-            found[name if found.get(name, value) == value else f"{stage}: {name}"] = value
-    return found
+def _parameters(manifest: Manifest) -> dict[str, Any]:
+    """Without the recipe, which register has for MLflow."""
+    return {name: value for name, value in leaves(manifest.params) if not name.startswith("recipe.")}
+
+
+def _code(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "code_version": manifest.code_version,
+        "git_sha": manifest.git_sha,
+        "image_digest": manifest.image_digest,
+        "device": manifest.device,
+        **{f"package {name}": version for name, version in manifest.packages.items()},
+    }
 
 
 def _deliveries(side: _Side) -> dict[str, Any]:
@@ -147,6 +145,7 @@ def _metrics(side: _Side, stages: Sequence[str]) -> dict[str, Any]:
         for stage, record in side.records.items()
         if stage in stages
         for name, value in (record.metrics or {}).items()
+        if not name.endswith("_seconds")
     }
 
 

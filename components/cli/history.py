@@ -4,7 +4,6 @@ import tempfile
 import webbrowser
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from components.catalog import STAGES
@@ -26,7 +25,7 @@ def print_runs(recipe: Recipe, runs: Sequence[RunRecord]) -> None:
         return
     metric = recipe.promotion.metric
     print_table(
-        ("run", "started", "outcome", "stages", "gates", metric, "seconds"),
+        ("run", "started", "outcome", "stages", "gates", metric),
         [
             (
                 run.run_id,
@@ -35,11 +34,10 @@ def print_runs(recipe: Recipe, runs: Sequence[RunRecord]) -> None:
                 _marks(run),
                 _gate_marks(run),
                 _metric(run, metric),
-                f"{_seconds(run):.0f}",
             )
             for run in runs
         ],
-        right=(metric, "seconds"),
+        right=(metric,),
     )
     stages = ", ".join(spec.name for spec in STAGES)
     legend = (
@@ -161,10 +159,3 @@ def _gate_marks(run: RunRecord) -> str:
 def _metric(run: RunRecord, name: str) -> str:
     values = [(record.metrics or {}).get(name) for record in run.stages if record.stage == "evaluate"]
     return f"{values[0]:.4f}" if values and values[0] is not None else ""
-
-
-def _seconds(run: RunRecord) -> float:
-    """From the first stage's start to the last one's end."""
-    first, last = run.stages[0], run.stages[-1]
-    spent = datetime.fromisoformat(last.started) - datetime.fromisoformat(first.started)
-    return (spent + timedelta(seconds=last.seconds)).total_seconds()

@@ -16,6 +16,7 @@ from components.core.recipe import absolute_uri
 
 _VERSION: Final = re.compile(r"(?:models:/)?(?P<model>[^/@:]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))?")
 _SHORT: Final = 12
+_SHORTER: Final = 7
 _SIDE: Final = {"retrain": "started from"}  # else: compared with
 
 
@@ -89,6 +90,8 @@ def _grow(tree: Tree, name: str, key: str, ancestors: Mapping[str, Ancestor], to
     branch = tree.add(_label(name, found, again=again))
     if again:
         return
+    if found.stage == "ingest" and not found.inputs:
+        branch.add(Text("no files: a synthetic world, made from the stage's parameters", style="dim"))
     for file in found.files:
         line = Text(file.uri) + Text(f"  {file.hash}", style="dim")
         branch.add(_marked(line, file.state))
@@ -105,7 +108,7 @@ def _label(name: str, found: Ancestor, *, again: bool) -> Text:
         return head + Text("  see above", style="dim")
     if found.stage and found.made:
         head += Text(f"  {found.stage}, {found.made.replace('T', ' ')[:16]}", style="dim")
-        head += Text(f", code {(found.git_sha or found.code_version or '')[:_SHORT]}", style="dim")
+        head += Text(f", code {(found.git_sha or found.code_version or '')[:_SHORTER]}", style="dim")
     if found.told:
         head = _marked(head, found.told)
     return head + Text(f"\n{found.uri}", style="dim")

@@ -13,7 +13,15 @@ from datetime import UTC, datetime
 from typing import Final, final
 
 from openlineage.client.client import OpenLineageClient
-from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.event_v2 import (
+    InputDataset,
+    Job,
+    OutputDataset,
+    Run,
+    RunEvent,
+    RunState,
+    set_producer,
+)
 from openlineage.client.facet_v2 import (
     JobFacet,
     RunFacet,
@@ -44,6 +52,7 @@ class Lineage:
     def __init__(self, watched: Watched) -> None:
         logging.getLogger(_LOGGER).setLevel(logging.CRITICAL)  # it logs what it raises
         self._watched = watched
+        set_producer(_PRODUCER)
         self._client = OpenLineageClient()
         self._namespace = os.environ.get(_NAMESPACE) or "recloop"
         self._run_id = _id(watched.place) if watched.recipe else str(uuid.uuid4())

@@ -27,7 +27,8 @@ def gateway(tmp_path: Path) -> Iterator[str]:
         pytest.skip(f"{GATEWAY} is not installed")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with serving([GATEWAY, f"--web.listen-address=127.0.0.1:{port}"], f"{url}/-/ready", tmp_path / "log"):
+    command = [GATEWAY, f"--web.listen-address=127.0.0.1:{port}", "--persistence.file="]
+    with serving(command, f"{url}/-/ready", tmp_path / "log"):
         yield url
 
 
