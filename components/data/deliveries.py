@@ -3,12 +3,13 @@
 import glob
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
-from typing import Any
+from typing import Any, Final
 
 from components.core.manifest import MANIFEST, InputEntry, Manifest, read_manifest
 from components.core.recipe import IngestParams
 from components.core.store import open_store
 
+_MAKING: Final = ("kind", "max_session_length", "min_count")  # what a source makes interactions by
 Raw = tuple[tuple[str, str | int | None], ...]
 
 
@@ -16,15 +17,14 @@ def find_previous(params: IngestParams, named: Mapping[str, InputEntry]) -> str 
     """URI of the delivery that was accepted last before this one, or None.
 
     A delivery is its raw data; one that a gate stopped is none. If this one was accepted already and is
-    read again, it is compared with what came before it then, never with itself or what followed. Only
-    what was read as this one will be is comparable: with another `min_count`, say, the same clicks
-    are other interactions.
+    read again, it is compared with what came before it then, never with itself or what followed. What
+    was made into interactions in another way, say with another `min_count`, is no measure for it.
     """
     readings: dict[Raw, str | None] = {}  # in the order in which deliveries were first accepted
     for place, manifest in sorted(_accepted(params.deliveries), key=lambda found: found[1].ended):
         raw = _raw(manifest.inputs, manifest.seed)
         readings.setdefault(raw, None)
-        if _read_alike(params, manifest.params):
+        if _made_alike(params, manifest.params):
             readings[raw] = place
     this = _raw(named, params.seed)
     earlier = [readings[raw] for raw in takewhile(lambda raw: raw != this, readings)]
@@ -45,7 +45,8 @@ def _raw(inputs: Mapping[str, InputEntry], seed: int | None) -> Raw:
     return tuple(files) or (("seed", seed),)
 
 
-def _read_alike(params: IngestParams, earlier: Mapping[str, Any]) -> bool:
-    """Whether the source was read with the same parameters; one that is new since does not count."""
-    source = earlier["source"]
-    return all(source.get(name, value) == value for name, value in params.source.identity().items())
+def _made_alike(params: IngestParams, earlier: Mapping[str, Any]) -> bool:
+    """Whether equal rows became equal interactions. With another format, other columns or another type of
+    ids they should too; where they do not, the gates shall speak."""
+    source = params.source.identity()
+    return all(source.get(name) == earlier["source"].get(name) for name in _MAKING)

@@ -12,7 +12,7 @@ from components.core.gates import Gate, gates_of
 from components.core.manifest import read_manifest
 from components.core.recipe import IngestParams
 from components.core.recipe.quality import Quality
-from components.core.recipe.source import FilesSource
+from components.core.recipe.source import FilesSource, SessionsSource
 from components.core.stage import StageResult, execute
 from components.data.contracts.interactions import validate
 
@@ -102,14 +102,26 @@ def test_a_delivery_again_under_another_name_is_new_and_repeats_all(shop: Shop) 
     assert shop.deliver("monday", DAYS["monday"]).skipped
 
 
-def test_only_what_was_read_alike_is_compared(shop: Shop) -> None:
-    for day, text in DAYS.items():
-        shop.deliver(day, text)
-    short = {"max_id_length": 9}
-    assert previous_of(shop.deliver("thursday", "a,y\n", **short)) is None
-    tuesday = shop.deliver("tuesday", DAYS["tuesday"], **short)
-    shop.deliver("monday", DAYS["monday"], **short)
-    assert previous_of(shop.deliver("wednesday", DAYS["wednesday"], **short)) == tuesday.uri
+def test_only_what_was_made_in_the_same_way_is_compared(tmp_path: Path) -> None:
+    def deliver(day: str, min_count: int) -> StageResult:
+        path = tmp_path / f"{day}.csv"
+        path.write_text("session_id,item_id\n1,a\n1,b\n2,a\n2,b\n" + f"3,{day}\n3,a\n")
+        source = SessionsSource(path=str(path), min_count=min_count)
+        params = IngestParams(source=source, seed=1, deliveries=str(tmp_path / "interactions"))
+        return execute(INGEST, params, source.locations(), str(tmp_path / "interactions" / "{key}"))
+
+    for day in DAYS:
+        deliver(day, 1)
+    assert previous_of(deliver("thursday", 2)) is None
+    tuesday = deliver("tuesday", 2)
+    deliver("monday", 2)
+    assert previous_of(deliver("wednesday", 2)) == tuesday.uri
+
+
+def test_ids_of_another_type_are_seen(shop: Shop) -> None:
+    shop.deliver("monday", "1,7\n2,7\n")
+    found = gate(shop.deliver("tuesday", "1,7\n2,8\n", ids="integer"), "new_users")
+    assert (found.value, found.told) == (1, "100.0% of the users are new, as the ids' type has changed")
 
 
 def test_a_delivery_by_itself(shop: Shop, tmp_path: Path) -> None:
