@@ -36,6 +36,11 @@ def read_table(path: Path) -> pa.Table:
         return file.read()
 
 
+def read_schema(path: Path) -> pa.Schema:
+    """The names and types of a file's columns."""
+    return pq.read_schema(path)
+
+
 def fingerprint(schema: pa.Schema) -> str:
     """SHA-256 of the names and types of a schema."""
     return sha256_text(schema.remove_metadata().to_string())

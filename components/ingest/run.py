@@ -12,6 +12,9 @@ from components.core.errors import GateFailedError, InvalidInputError
 from components.core.progress import progress
 from components.core.recipe import IngestParams
 from components.core.stage import Context
+from components.data.contracts.deliveries import rejected_gate
+from components.data.contracts.interactions import schema
+from components.data.contracts.own import check
 from components.data.document import write_document
 from components.data.interactions import Gathering
 from components.data.parquet import write_table
@@ -28,9 +31,11 @@ def run(
     """Write `interactions.parquet`, `rejected.parquet` and `profile.json`.
 
     Raises:
-        InvalidInputError: a source cannot be read, or has no rows.
+        InvalidInputError: a source cannot be read, or has no rows; an expectation of the recipe cannot be
+            asked.
         GateFailedError: more rows than allowed cannot be used; `rejected.parquet` says which and why.
     """
+    check(params.quality.expectations, {"interactions": schema(params)})
     rows_by_file: dict[str, int] = {}
     rejected = RejectedRows()
     gathering = Gathering()
@@ -80,17 +85,14 @@ def _placed(batch: Batch, file: int) -> pl.DataFrame:
 
 
 def _check_share(unusable: pa.Table, reasons: Mapping[str, int], num_rows: int, allowed: float) -> None:
-    share = unusable.num_rows / num_rows
-    if share <= allowed:
+    gate = rejected_gate(unusable.num_rows, num_rows, allowed)
+    if gate.passed:
         return
-    lines = [
-        f"{unusable.num_rows:,} of {num_rows:,} rows ({share:.2%}) cannot be used; "
-        f"max_rejected_fraction allows {allowed:.2%}:"
-    ]
+    lines = [f"{gate.told}:"]
     for reason, count in islice(reasons.items(), _NUM_REASONS):
         first = first_of(unusable, reason)
         lines.append(f"  {count:,} × {reason}, as in {first[FILE]}:{first[LINE]}: {first[CONTENT]!r}")
-    raise GateFailedError("\n".join(lines))
+    raise GateFailedError("\n".join(lines), [gate])
 
 
 def _told(inputs: Mapping[str, Path]) -> str:

@@ -25,9 +25,11 @@ from components.core.errors import InvalidInputError
 from components.core.hashing import derive_seed
 from components.core.recipe import PrepareParams
 from components.core.stage import Context
+from components.data.contracts.dataset import schemas
+from components.data.contracts.own import check
 from components.data.document import write_document
 from components.data.kcore import Peeled, largest_core, peel
-from components.data.parquet import read_table, write_table
+from components.data.parquet import read_schema, read_table, write_table
 from components.data.splits import TEST, TRAIN, VALID, Parts, Positives
 from components.data.vocabulary import Codes, encode_sorted
 
@@ -56,9 +58,12 @@ def run(
 
     Raises:
         InvalidInputError: a column that the recipe needs is not there, the core is empty, train or test
-            would be, or an interaction is unseen where that is an error.
+            would be, an interaction is unseen where that is an error, or an expectation of the recipe
+            cannot be asked.
     """
-    table = _read(inputs["interactions"] / "interactions.parquet")
+    path = inputs["interactions"] / "interactions.parquet"
+    check(params.expectations, schemas(read_schema(path)))
+    table = _read(path)
     positive = _rated(table, params.min_rating)
     below = len(table.user_N) - len(positive.user_N)
     peeled, core = _core(positive, params)

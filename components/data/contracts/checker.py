@@ -29,11 +29,10 @@ class Checker:
         import great_expectations as gx
 
         batch = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
-        suite = self._context.suites.add(gx.ExpectationSuite(name, expectations=list(expectations)))
-        definition = gx.ValidationDefinition(name=name, data=batch, suite=suite)
-        result = self._context.validation_definitions.add(definition).run(
-            batch_parameters={"dataframe": frame}, result_format="SUMMARY"
-        )
+        suite = gx.ExpectationSuite(name, expectations=list(expectations))
+        # A validation definition would also store the result, which fails for quantiles: numpy's truth
+        # values have no JSON.
+        result = batch.get_batch({"dataframe": frame}).validate(suite, result_format="SUMMARY")
         return list(result.results)
 
 

@@ -17,6 +17,7 @@ from components.core.columns import (
     ITEM_ID,
     NUM_INTERACTIONS,
     NUM_TRAIN,
+    PART,
     PARTS,
     RATING,
     TIMESTAMP,
@@ -91,7 +92,17 @@ def validate(output: Path, params: PrepareParams, inputs: Mapping[str, Path], do
     if "champion" in inputs:
         now, before = _raw_ids(output), _raw_ids(inputs["champion"])
         exam.gate(vocabulary_gates(params.vocabulary, now, before))
-    return exam.finish()
+    names = [*PARTS, *(f"{dense}s" for dense, _ in _SIDES)]
+    for name, table in zip(names, [*parts, *vocabularies], strict=True):
+        exam.own(name, table, params.expectations)
+    return exam.finish(docs=True)
+
+
+def schemas(interactions: pa.Schema) -> dict[str, pa.Schema]:
+    """Name of a table → what prepare makes of interactions with a schema."""
+    part = [field for field in interactions if field.name not in (USER_ID, ITEM_ID, PART)]
+    named = {name: _part_schema(pa.schema([(USER, pa.int32()), (ITEM, pa.int32()), *part])) for name in PARTS}
+    return named | {f"{dense}s": vocabulary_schema(dense, raw)(interactions) for dense, raw in _SIDES}
 
 
 def vocabulary_schema(dense: str, raw: str) -> Any:

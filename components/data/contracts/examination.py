@@ -11,19 +11,42 @@ import pyarrow as pa
 
 from components.core.errors import GateFailedError
 from components.core.gates import Gate
+from components.core.recipe.quality import Expectation as OwnExpectation
 from components.core.stage import Validation
+from components.data.contracts.checker import Checker
+from components.data.contracts.data_docs import (
+    Fact,
+    Section,
+    expectations_section,
+    facts_section,
+    write_data_docs,
+)
 from components.data.contracts.expectations import (
     Expectation,
     between,
     exactly_columns,
     in_set,
 )
-from components.data.parquet import fingerprint, read_table
+from components.data.contracts.findings import gate_of, told
+from components.data.contracts.own import load
+from components.data.parquet import fingerprint, read_table, write_table
+
+__all__ = ["GATES", "Examination", "Fact"]
 
 T = TypeVar("T")
-Fact = tuple[float | None, float | None, float | None]  # found, and its least and greatest allowed value
-_NUM_SAMPLES: Final = 5
-_DOCS: Final = "docs"
+GATES: Final = pa.schema(
+    [
+        ("name", pa.string()),
+        ("subject", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("severity", pa.string()),
+        ("passed", pa.bool_()),
+        ("outcome", pa.string()),
+        ("told", pa.string()),
+    ]
+)
 
 
 @final
@@ -36,12 +59,13 @@ class Examination:
 
     def __init__(self, artifact: str, output: Path, docs: Path) -> None:
         self._artifact, self._output, self._docs = artifact, output, docs
-        self._context: Any = _context()
-        self._source = self._context.data_sources.add_pandas(artifact)
+        self._checker = Checker(artifact)
         self._tables: dict[str, tuple[int, str]] = {}
         self._columns: dict[str, dict[str, str]] = {}
         self._counts: dict[str, int] = {}
         self._gates: list[Gate] = []
+        self._broken: list[Gate] = []
+        self._sections: list[Callable[[], Section]] = []  # worded only where they are published
         self._failures: list[str] = []
 
     def table(self, name: str, schema: pa.Schema | Callable[[pa.Schema], pa.Schema]) -> pa.Table:
@@ -76,16 +100,10 @@ class Examination:
 
     def expect(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> None:
         """Check a table."""
-        import great_expectations as gx
-
-        batch = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
-        suite = self._context.suites.add(gx.ExpectationSuite(name, expectations=list(expectations)))
-        definition = gx.ValidationDefinition(name=name, data=batch, suite=suite)
-        result = self._context.validation_definitions.add(definition).run(
-            batch_parameters={"dataframe": frame}, result_format="SUMMARY"
-        )
-        self._counts[name] = len(expectations)
-        self._failures += [_told(name, found) for found in result.results if not found.success]
+        results = self._check(name, frame, expectations)
+        num_rows = len(frame)
+        self._sections.append(lambda: expectations_section(name, results, num_rows))
+        self._failed(name, results)
 
     def facts(self, name: str, facts: Mapping[str, Fact]) -> None:
         """Check what holds across rows, columns or tables: numbers with bounds, as a table of one row.
@@ -95,7 +113,16 @@ class Examination:
             between(fact, -sys.float_info.max if low is None else low, high)
             for fact, (_, low, high) in facts.items()
         ]
-        self.expect(f"{name} facts", found.fillna(-math.inf), checks)
+        results = self._check(f"{name} facts", found.fillna(-math.inf), checks)
+        self._sections.append(lambda: facts_section(name, facts))
+        self._failed(f"{name} facts", results)
+
+    def own(self, name: str, table: pa.Table, expectations: Iterable[OwnExpectation]) -> None:
+        """Judge by the recipe's own expectations over a table: each is a gate."""
+        asked = [load(expectation) for expectation in expectations if expectation.table == name]
+        if asked:
+            results = self._check(f"{name}, by the recipe", table.to_pandas(), asked)
+            self.gate(gate_of(name, found) for found in results)
 
     def gate(self, gates: Iterable[Gate]) -> None:
         """Judge by gates: they are shown, and one that stopped fails the examination."""
@@ -119,19 +146,22 @@ class Examination:
         """
         if not self._failures:
             return
-        store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(self._docs / "data_docs")}
-        index = {"class_name": "DefaultSiteIndexBuilder"}
-        site = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
-        self._context.add_data_docs_site(_DOCS, site)
-        self._context.build_data_docs(site_names=[_DOCS])
+        self._gates += self._broken  # the contract's expectations are told as gates where they are not met
+        self._publish()
         lines = "\n".join(f"  {failure}" for failure in self._failures)
         raise GateFailedError(
             f"data contract: the {self._artifact} artifact is not what it must be\n{lines}", self._gates
         )
 
-    def finish(self) -> Validation:
-        """The result; raises like `require`."""
+    def finish(self, *, docs: bool = False) -> Validation:
+        """The result; raises like `require`.
+
+        Args:
+            docs: write Data Docs also where nothing failed.
+        """
         self.require()
+        if docs:
+            self._publish()
         summary = {
             "expectations": self._counts,
             "total": sum(self._counts.values()),
@@ -139,6 +169,22 @@ class Examination:
             "gates": [gate.document() for gate in self._gates],
         }
         return Validation(tables=self._tables, summary=summary, columns=self._columns)
+
+    def _publish(self) -> None:
+        """Write Data Docs, and the gates as a table, of all that was looked at so far."""
+        sections = [section() for section in self._sections]
+        write_data_docs(self._docs / "data_docs", self._artifact, self._gates, sections, self._failures)
+        rows = [gate.document() for gate in self._gates]
+        write_table(pa.Table.from_pylist(rows, schema=GATES), self._docs / "gates.parquet")
+
+    def _check(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[Any]:
+        self._counts[name] = len(expectations)
+        return self._checker.check(name, frame, expectations)
+
+    def _failed(self, name: str, results: Sequence[Any]) -> None:
+        broken = [found for found in results if not found.success]
+        self._failures += [told(name, found) for found in broken]
+        self._broken += [gate_of(name, found) for found in broken]
 
     def _read(self, name: str) -> pa.Table:
         try:
@@ -148,33 +194,3 @@ class Examination:
         self.facts(name, {"readable": (0, 1, 1)})
         self.require()
         raise AssertionError("an unreadable table passed")
-
-
-def _context() -> Any:
-    """An in-memory context that draws no bars, calls nobody and makes no temporary docs."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
-
-    config = DataContextConfig(
-        store_backend_defaults=InMemoryStoreBackendDefaults(),
-        analytics_enabled=False,
-        progress_bars={"globally": False},
-    )
-    return gx.get_context(project_config=config, mode="ephemeral")
-
-
-def _told(name: str, found: Any) -> str:
-    """One failed expectation in a line: table, column, expectation, and what was found instead."""
-    config, result = found.expectation_config, found.result
-    arguments = {key: value for key, value in config.kwargs.items() if key != "batch_id"}
-    columns = arguments.pop("column", None) or arguments.pop("column_list", None) or "rows"
-    where = columns if isinstance(columns, str) else ", ".join(columns)
-    if found.exception_info.get("raised_exception"):
-        what = f"could not be checked: {found.exception_info.get('exception_message')}"
-    elif "unexpected_count" in result:
-        samples = ", ".join(map(repr, result["partial_unexpected_list"][:_NUM_SAMPLES]))
-        what = f"{result['unexpected_count']:,} of {result['element_count']:,} values, such as {samples}"
-    else:
-        what = f"found {result.get('observed_value')!r}"
-    told = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-    return f"{name}: {where}: {config.type}({told}): {what}"

@@ -24,7 +24,7 @@ from components.core.hashing import derive_seed
 from components.core.recipe import IngestParams
 from components.core.recipe.source import FilesSource, SessionsSource, SyntheticSource
 from components.core.stage import Validation
-from components.data.contracts.deliveries import change_gates, delivery_gates
+from components.data.contracts.deliveries import change_gates, delivery_gates, rejected_gate
 from components.data.contracts.examination import Examination
 from components.data.contracts.expectations import (
     Expectation,
@@ -73,9 +73,11 @@ def validate(
         [not_null(FILE), not_null(LINE), not_null(REASON), between(LINE, 1, None)],
     )
     exam.require()
-    exam.facts("interactions", _facts(table, rejected, profile, params))
+    exam.facts("interactions", _facts(table, rejected, profile))
+    exam.gate([rejected_gate(rejected.num_rows, profile["rows"], params.max_rejected_fraction)])
     exam.gate(_gates(table, profile, params, inputs, clock()))
-    return exam.finish()
+    exam.own("interactions", table, params.quality.expectations)
+    return exam.finish(docs=True)
 
 
 def schema(params: IngestParams) -> pa.Schema:
@@ -134,7 +136,7 @@ def _gates(
 
 
 def _facts(
-    table: pa.Table, rejected: pa.Table, profile: Mapping[str, Any], params: IngestParams
+    table: pa.Table, rejected: pa.Table, profile: Mapping[str, Any]
 ) -> dict[str, tuple[float, float | None, float | None]]:
     user_N, users = encode_sorted(table[USER_ID])
     item_N, items = encode_sorted(table[ITEM_ID])
@@ -147,5 +149,4 @@ def _facts(
         "users in the profile": (profile["users"], len(users), len(users)),
         "items in the profile": (profile["items"], len(items), len(items)),
         "rows read": (profile["rows"], accounted, accounted),
-        "share of rejected rows": (rejected.num_rows / profile["rows"], 0, params.max_rejected_fraction),
     }

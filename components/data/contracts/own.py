@@ -90,13 +90,14 @@ def _tried_one(expectation: Expectation, frame: pd.DataFrame) -> list[str]:
         raised = exception_of(found)
     except Exception as error:  # whatever a metric made of an argument
         raised = f"{type(error).__name__}: {error}"
-    return [f"arguments: got {expectation.arguments}: {_lowered(raised)}"] if raised else []
+    return [f"arguments: got {expectation.arguments}: {raised}"] if raised else []
 
 
 def _few_rows(schema: pa.Schema) -> pd.DataFrame:
     """Texts of digits, which are valid as JSON and as dates too, and numbers."""
     rows = pa.array(range(1, _NUM_ROWS + 1))
-    return pa.table({field.name: rows.cast(field.type) for field in schema}).to_pandas()
+    frame: pd.DataFrame = pa.table({field.name: rows.cast(field.type) for field in schema}).to_pandas()
+    return frame
 
 
 def _columns(expectation: Expectation) -> Collection[tuple[str, Any]]:

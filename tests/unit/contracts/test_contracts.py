@@ -24,6 +24,7 @@ MAKE: dict[str, tuple[Callable[[Path], None], Any]] = {
     "evaluation": (a.evaluation, a.EVALUATE),
     "registration": (a.registration, a.REGISTER),
 }
+WITH_DOCS = {"interactions", "dataset", "leave_one_out"}
 CONTRACT = {"leave_one_out": "dataset"}  # of what is not named like it
 NAN, INF = float("nan"), float("inf")
 VECTOR_1 = pa.list_(pa.float32(), 1)
@@ -50,7 +51,9 @@ def test_a_good_artifact_passes_and_its_tables_are_described(artifact: str, tmp_
     }
     assert found.summary["success"] is True
     assert found.summary["total"] == sum(found.summary["expectations"].values()) > 5
-    assert not (tmp_path / "docs").exists()
+    # of data, what was checked can be read also where nothing is wrong
+    assert (tmp_path / "docs" / "gates.parquet").is_file() == (found_docs := artifact in WITH_DOCS)
+    assert (tmp_path / "docs" / "data_docs" / "index.html").is_file() == found_docs
 
 
 # For each case what the message must say, with the change that makes it so; changes in one case are
@@ -73,7 +76,7 @@ CASES: list[tuple[str, dict[str, a.Break]]] = [
         "interactions facts: users in the profile": a.document("profile.json", "users", value=3),
         "interactions facts: rows read": a.document("profile.json", "rows", value=5),
     }),
-    ("interactions", {"interactions facts: share of rejected rows": a.rows("rejected.parquet", [0, 0, 0])}),
+    ("interactions", {"the delivery: rejected: 3 of 6 rows (50.00%) cannot be used; max_rejected_fraction allows 20.00%": a.rows("rejected.parquet", [0, 0, 0])}),
     ("interactions", {"profile.json: cannot be read": a.content("profile.json", b"{")}),
     ("interactions", {"interactions.parquet: cannot be read": a.content("interactions.parquet", b"PAR1")}),
     ("interactions", {"rejected.parquet: cannot be read": a.content("rejected.parquet", None)}),
@@ -185,10 +188,12 @@ CASES: list[tuple[str, dict[str, a.Break]]] = [
     ("evaluation", {"beyond_accuracy.parquet: rows": a.rows("beyond_accuracy.parquet", [0, 1])}),
     ("registration", {"registration.parquet: rows: expect_table_row_count": a.rows("registration.parquet", [0, 0])}),
     ("registration", {"registration.parquet: model: expect_column_values_to_be_in_set(value_set=['m']): 1 of 1 values, such as 'other'": a.column("registration.parquet", "model", ["other"])}),
+    ("registration", {"model_card.md: cannot be read": a.content("model_card.md", None)}),
     ("registration", {
         "registration.json facts: promoted": a.document("registration.json", "aliases", value=["latest"]),
         "registration.json facts: has the alias challenger": lambda root: None,
         "registration.json facts: fields that differ from the table": a.document("registration.json", "version", value="3"),
+        "model_card.md facts: names the model and the version": a.content("model_card.md", b"# m, version 1\n"),
     }),
 ]  # fmt: skip
 
@@ -205,4 +210,7 @@ def test_a_broken_artifact_is_stopped_and_leaves_data_docs(
         validate(artifact, tmp_path, changes)
     assert [told for told in changes if told not in str(error.value)] == []
     assert (tmp_path / "docs" / "data_docs" / "index.html").is_file()
-    assert list((tmp_path / "docs" / "data_docs" / "validations").rglob("*.html"))
+    stopped = [gate for gate in error.value.gates if gate.outcome == "stopped"]
+    assert stopped
+    table = read_table(tmp_path / "docs" / "gates.parquet")
+    assert table.to_pylist() == [gate.document() for gate in error.value.gates]
