@@ -92,6 +92,7 @@ REGISTER: Final = StageSpec(
     name="register",
     params=RegisterParams,
     inputs=(
+        InputSpec(name="interactions", artifact="interactions"),
         InputSpec(name="dataset", artifact="dataset"),
         InputSpec(name="policy", artifact="policy"),
         InputSpec(name="model", artifact="model"),

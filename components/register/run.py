@@ -18,11 +18,19 @@ from components.core.recipe import RegisterParams
 from components.core.stage import Context
 from components.data.document import read_document, write_document
 from components.data.parquet import read_table, write_table
+from components.register.card import CARD_FILE, Facts, render_card, shorten
 from components.registry import champion
 from components.registry.connection import connect, reaching
 from components.registry.evidence import changed
 from components.registry.promotion import Decision, Succession, this_user
-from components.registry.publishing import RunRecord, Version, find_version, publish
+from components.registry.publishing import (
+    MAX_DESCRIPTION_LENGTH,
+    RunRecord,
+    Version,
+    describe,
+    find_version,
+    publish,
+)
 
 
 def run(
@@ -49,15 +57,19 @@ def run(
             if current != verdict["champion_version"]:
                 raise ConflictError(changed(params.model, verdict["champion_version"], current))
             version = _publish(client, params, inputs, manifests, verdict, tags)
+        card = render_card(Facts.read(params, version.version, inputs, manifests))
+        (output / CARD_FILE).write_text(card, encoding="utf-8")
+        describe(client, params.model, version, output / CARD_FILE, shorten(card, MAX_DESCRIPTION_LENGTH))
         client.set_registered_model_alias(params.model, champion.CHALLENGER, version.version)
+    succession = Succession(params.model, params.tracking_uri, params.ledger)
     promoted = bool(verdict["promote"]) and params.policy == "auto"
     if promoted:
         decision = Decision(
             who=this_user(), why=verdict["reason"], key=f"register {tags[champion.EVALUATION_SHA256]}"
         )
-        Succession(params.model, params.tracking_uri, params.ledger).promote(version.version, decision)
+        succession.promote(version.version, decision)
     aliases = [champion.CHALLENGER, *([champion.CHAMPION] if promoted else [])]
-    _write(output, params, version, verdict, aliases)
+    _write(output, params, version, verdict, aliases, succession.ledger.place)
     return {"version": float(version.version), "promoted": float(promoted)}
 
 
@@ -170,6 +182,7 @@ def _write(
     version: Version,
     verdict: Mapping[str, Any],
     aliases: Sequence[str],
+    ledger: str,
 ) -> None:
     scalars = {
         "model": params.model,
@@ -178,6 +191,7 @@ def _write(
         "promoted": champion.CHAMPION in aliases,
         "reason": verdict["reason"],
         "previous_champion_version": verdict["champion_version"],
+        "ledger": ledger,
     }
     write_document({**scalars, "aliases": list(aliases)}, output / "registration.json")
     schema = pa.schema(

@@ -15,6 +15,7 @@ _SERVING: Final = Path(__file__).with_name("serving.py")
 _REQUIREMENTS: Final = ("mlflow", "numpy", "pandas", "pyarrow")
 _BATCH: Final = 100  # MLflow takes no more parameters at a time
 _MAX_PARAM_LENGTH: Final = 6000
+MAX_DESCRIPTION_LENGTH: Final = 5000  # of a version; databases refuse more
 
 
 @final
@@ -96,6 +97,13 @@ def publish(
             model_id=logged.model_id,
         )
     return Version(version=str(created.version), run_id=active.info.run_id)
+
+
+def describe(client: Any, model: str, version: Version, card: Path, description: str) -> None:
+    """Put a model card with a version's run, and `description` (Markdown) on the version's page."""
+    assert len(description) <= MAX_DESCRIPTION_LENGTH
+    client.log_artifact(version.run_id, str(card))
+    client.update_model_version(model, version.version, description=description)
 
 
 def plain_name(name: str) -> str:

@@ -19,13 +19,14 @@ _SCHEMA = pa.schema(
         ("promoted", pa.bool_()),
         ("reason", pa.string()),
         ("previous_champion_version", pa.string()),
+        ("ledger", pa.string()),
     ]
 )
-_ALWAYS = ("model", "version", "run_id", "promoted", "reason")
+_ALWAYS = ("model", "version", "run_id", "promoted", "reason", "ledger")
 
 
 def validate(output: Path, params: RegisterParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
-    """Check that the row and the document agree, and the aliases with the decision.
+    """Check that row, document and card agree, and the aliases with the decision.
 
     Raises:
         GateFailedError: an expectation failed.
@@ -39,6 +40,7 @@ def validate(output: Path, params: RegisterParams, inputs: Mapping[str, Path], d
         table.to_pandas(),
         [row_count(1, 1), *(not_null(column) for column in _ALWAYS), in_set("model", [params.model])],
     )
+    card = exam.document("model_card.md", lambda path: path.read_text(encoding="utf-8"))
     exam.require()
     row = table.to_pylist()[0]
     promoted = "champion" in document["aliases"]
@@ -51,4 +53,6 @@ def validate(output: Path, params: RegisterParams, inputs: Mapping[str, Path], d
             "version is a number": (row["version"].isdecimal(), 1, 1),
         },
     )
+    named = card.startswith(f"# {row['model']}, version {row['version']}\n")
+    exam.facts("model_card.md", {"names the model and the version": (named, 1, 1)})
     return exam.finish()

@@ -276,9 +276,11 @@ def registration(root: Path) -> None:
         "promoted": True,
         "reason": "better",
         "previous_champion_version": "1",
+        "ledger": "/ledgers/m",
     }
     write_table(pa.Table.from_pylist([row]), root / "registration.parquet")
     write_document({**row, "aliases": ["challenger", "champion"]}, root / "registration.json")
+    (root / "model_card.md").write_text("# m, version 2\n")
 
 
 # -- ways to break one -------------------------------------------------------------------------------
