@@ -8,6 +8,7 @@ who wait for a new champion.
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -15,7 +16,6 @@ from airflow.sdk import DAG, Asset, Context, PartitionedAssetTimetable
 
 from components.core.errors import InvalidInputError
 from components.core.recipe import Recipe, Scalar
-from components.core.recipe.orchestration import AssetSchedule
 from components.core.recipe.yaml import parse_yaml
 from components.core.runs import slug
 
@@ -34,17 +34,19 @@ While this DAG is paused, Airflow drops announcements.
 
 
 def build_dispatcher(
-    recipe: Recipe, schedule: AssetSchedule, each: str, default_args: Mapping[str, Any]
+    file: Path, recipe: Recipe, asset: str, each: str, *, default_args: Mapping[str, Any]
 ) -> DAG:
     """The DAG `<recipe>_deliveries`.
 
     Args:
-        each: the parameter whose value is the announcement's partition key.
+        file: the recipe's.
+        asset: URI of what is announced.
+        each: the parameter whose value is an announcement's partition key.
     """
     with DAG(
         dag_id=dispatcher_of(recipe.name),
         auto_register=False,
-        schedule=PartitionedAssetTimetable(assets=Asset(uri=schedule.asset)),
+        schedule=PartitionedAssetTimetable(assets=Asset(uri=asset)),
         catchup=False,
         description=f"Starts {recipe.name} once for every delivery",
         doc_md=_PAGE.format(recipe=recipe.name, each=each, value=recipe.parameters[each].default),
@@ -56,6 +58,7 @@ def build_dispatcher(
         StartDelivery(
             task_id="start",
             trigger_dag_id=recipe.name,
+            recipe=str(file.absolute()),
             each=each,
             defaults={name: parameter.default for name, parameter in recipe.parameters.items()},
             logical_date=None,
@@ -73,12 +76,14 @@ class StartDelivery(TriggerDagRunOperator):  # type: ignore[misc]  # Airflow's t
     """Starts the recipe's DAG with what the delivery's announcement says.
 
     Args:
+        recipe: path of the recipe.
         each: the parameter that the partition key is the value of.
         defaults: the recipe's parameters.
     """
 
-    def __init__(self, *, each: str, defaults: Mapping[str, Scalar], **kwargs: Any) -> None:
+    def __init__(self, *, recipe: str, each: str, defaults: Mapping[str, Scalar], **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.recipe = recipe
         self.each = each
         self.defaults = defaults
 

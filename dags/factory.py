@@ -1,5 +1,6 @@
 """From recipes to DAGs."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Sequence
@@ -11,15 +12,18 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, Asset, AssetAlias, Context, CronTriggerTimetable, Param
 from airflow.sdk.exceptions import AirflowTimetableInvalid
 
-from components.catalog import STAGES
+from components.catalog import PROMOTE, STAGES
 from components.core.errors import InvalidInputError
 from components.core.recipe import Recipe
 from components.core.recipe.orchestration import Schedule
 from components.core.recipe.reading import read_recipe
 from components.core.stage import StageSpec
-from dags import GPU_POOL, HOME, OVERRIDES
+from dags import GPU_POOL, HOME, OVERRIDES, champion_of
+from dags.approval import ApproveOperator
 from dags.deliveries import build_dispatcher
 from dags.documentation import document
+from dags.notifications import AskedNotifier, tell_failure, tell_success
+from dags.promote_operator import AnswerOperator
 from dags.stage_operator import StageOperator
 
 logger = logging.getLogger(__name__)
@@ -36,6 +40,15 @@ def recipe_files() -> list[Path]:
     return [
         file for place in places for file in (sorted(place.glob("*.y*ml")) if place.is_dir() else [place])
     ]
+
+
+def known_recipes() -> dict[str, str]:
+    """Name → path of every good recipe."""
+    found: dict[str, str] = {}
+    for file in recipe_files():
+        with contextlib.suppress(InvalidInputError):  # told by recipe_errors.py
+            found.setdefault(read_recipe(file).name, str(file.absolute()))
+    return found
 
 
 def load(files: Sequence[Path]) -> tuple[list[DAG], list[str]]:
@@ -58,8 +71,11 @@ def load(files: Sequence[Path]) -> tuple[list[DAG], list[str]]:
 
 def _dags_of(file: Path, recipe: Recipe) -> list[DAG]:
     dags = [build_dag(file, recipe)]
-    if recipe.schedule.kind == "asset" and recipe.schedule.each is not None:
-        dags.append(build_dispatcher(recipe, recipe.schedule, recipe.schedule.each, _default_args(recipe)))
+    schedule = recipe.schedule
+    if schedule.kind == "asset" and schedule.each is not None:
+        dags.append(
+            build_dispatcher(file, recipe, schedule.asset, schedule.each, default_args=_default_args(recipe))
+        )
     return dags
 
 
@@ -95,7 +111,28 @@ def build_dag(file: Path, recipe: Recipe, operator: type[StageOperator] = StageO
                 outlets=_outlets(recipe, spec),
                 pool=GPU_POOL if spec.resources.gpu and recipe.training.device != "cpu" else None,
             ).output
+        if recipe.promotion.policy == "approve":
+            _ask(file, recipe, made)
     return dag
+
+
+def _ask(file: Path, recipe: Recipe, made: dict[str, Any]) -> None:
+    """Somebody's answer, and what follows from it."""
+    asked = ApproveOperator(
+        task_id="approve",
+        recipe=str(file.absolute()),
+        evaluation=made["evaluation"],
+        registration=made["registration"],
+        answer_within_s=recipe.promotion.answer_within_s,
+        notifiers=[AskedNotifier()],
+    )
+    AnswerOperator(
+        task_id=PROMOTE.name,
+        recipe=str(file.absolute()),
+        registration=made["registration"],
+        answer=asked.output,
+        outlets=_outlets(recipe, PROMOTE),
+    )
 
 
 def _default_args(recipe: Recipe) -> dict[str, Any]:
@@ -107,8 +144,9 @@ def _default_args(recipe: Recipe) -> dict[str, Any]:
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(seconds=how.max_retry_delay_s),
         "execution_timeout": timedelta(seconds=how.stage_timeout_s),
-        "on_failure_callback": report_failure,
+        "on_failure_callback": [report_failure, tell_failure],
         "on_retry_callback": report_retry,
+        "on_success_callback": tell_success,
     }
 
 
@@ -176,6 +214,6 @@ def _params(recipe: Recipe) -> dict[str, Param]:
 def _outlets(recipe: Recipe, spec: StageSpec) -> list[Asset | AssetAlias]:
     if spec.output in {"dataset", "model"}:
         return [Asset(f"recloop/{recipe.name}/{spec.output}")]
-    if spec.output == "registration":  # an alias: there is news only when a model was promoted
-        return [AssetAlias(f"recloop/{recipe.name}/champion")]
+    if spec.output in {"registration", "promotion"}:  # an alias: news only when a model was promoted
+        return [AssetAlias(champion_of(recipe.name))]
     return []

@@ -21,16 +21,21 @@ tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
 plan = json.loads(os.environ.get("FAKE_PLAN", "{{}}")).get(stage, {{}})
 print(f"10:00:00 {{stage}}: working", file=sys.stderr)
 time.sleep(plan.get("sleep", 0))
+place = pathlib.Path(sys.argv[sys.argv.index("--record") + 1])
+record = dict(stage=stage, status="done", started="2026-01-01T00:00:00+00:00", seconds=1.5, error="")
+
+def leave(**more):
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(record | more))
+
 if plan.get("code") and len(tries.read_text()) <= plan.get("times", 99):
     print(f"10:00:01 {{stage}}: {{plan.get('message', 'no luck')}}", file=sys.stderr)
+    if "gates" in plan:
+        leave(status="failed", error=plan["message"], gates=plan["gates"])
     sys.exit(plan["code"])
-record = dict(stage=stage, status="done", started="2026-01-01T00:00:00+00:00", seconds=1.5, error="")
 record |= dict(uri=f"/store/{{stage}}", sha256="ab" * 32, metrics={{"promoted": 1.0}})
-record |= plan.get("result", {{}})
-place = pathlib.Path(sys.argv[sys.argv.index("--record") + 1])
 if plan.get("record", True):
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(record))
+    leave(**plan.get("result", {{}}))
 """
 
 
@@ -42,7 +47,7 @@ class FakeStages:
         self._monkeypatch = monkeypatch
 
     def plan(self, **stages: dict[str, object]) -> None:
-        """stage → {"code", "times", "message"}, {"result"} or {"sleep"} in seconds."""
+        """stage → {"code", "times", "message", "gates"}, {"result"} or {"sleep"} in seconds."""
         self._monkeypatch.setenv("FAKE_PLAN", json.dumps(stages))
 
     def tries(self, stage: str) -> int:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from components.core.strategy import Config
 
+# done: registered without becoming champion, or done before. The key is not `on`, which YAML takes for true.
 Occasion = Literal["failed", "gate_stopped", "gate_warned", "approval_asked", "promoted", "done"]
 Occasions = Annotated[tuple[Occasion, ...], Field(min_length=1)]
 _DEFAULT: tuple[Occasion, ...] = ("failed", "gate_stopped", "gate_warned", "approval_asked", "promoted")
@@ -18,7 +19,7 @@ class SlackNotification(Config):
     connection: str = Field(
         default="slack_default", description="the Airflow connection that holds the webhook's URL"
     )
-    on: Occasions = Field(default=_DEFAULT, description="occasions to write on")
+    when: Occasions = Field(default=_DEFAULT, description="occasions to write on")
 
 
 class EmailNotification(Config):
@@ -29,7 +30,7 @@ class EmailNotification(Config):
     connection: str = Field(
         default="smtp_default", description="the Airflow connection of the mail server, with the sender"
     )
-    on: Occasions = Field(default=_DEFAULT, description="occasions to write on")
+    when: Occasions = Field(default=_DEFAULT, description="occasions to write on")
 
 
 Notification = Annotated[SlackNotification | EmailNotification, Field(discriminator="kind")]
