@@ -72,6 +72,7 @@ def draw() -> dict[str, str]:
         "airflow-jwt-secret": secrets.token_urlsafe(64),
         "airflow-api-secret": secrets.token_urlsafe(64),
         "airflow-passwords": json.dumps({"admin": secrets.token_urlsafe(24)}),
+        "grafana-password": secrets.token_urlsafe(24),
     }
     for user in DATABASE_USERS:
         password = secrets.token_urlsafe(32)

@@ -64,7 +64,7 @@ def test_services_may_do_nothing_but_their_work(name: str, service: dict[str, An
 
 @each_service
 def test_images_are_pinned(name: str, service: dict[str, Any]) -> None:
-    assert re.search(r":(\d+\.\d+(\.\d+)?|\$\{RECLOOP_VERSION:-\d+\.\d+\.\d+\})$", service["image"])
+    assert re.search(r":(v?\d+\.\d+(\.\d+)?|\$\{RECLOOP_VERSION:-\d+\.\d+\.\d+\})$", service["image"])
 
 
 @each_service
