@@ -15,7 +15,8 @@ from components.core.recipe.reading import read_recipe
 from components.core.store import join, open_store
 from components.core.verdict import VERDICT_FILE, Comparison, Verdict
 from components.registry.ledger import Ledger
-from dags.promote_operator import COMMENT, decision_on, registered
+from dags import COMMENT
+from dags.promote_operator import decision_on, registered
 from dags.stage_operator import overrides_of
 
 _MARKS = {"passed": "✅", "warned": "⚠️", "held": "⛔", "stopped": "⛔"}
@@ -45,21 +46,22 @@ class ApproveOperator(ApprovalOperator):  # type: ignore[misc]  # Airflow's type
         answer_within_s: int,
         **kwargs: Any,
     ) -> None:
+        comment = Param(
+            "",
+            type=["null", "string"],
+            title="Comment",
+            description="Stands in the ledger beside your name.",
+            source="task",
+        )
         super().__init__(
-            subject="Make the challenger champion?",
-            defaults=self.REJECT,  # if nobody answers
-            params={
-                COMMENT: Param(
-                    "",
-                    type=["null", "string"],
-                    title="Comment",
-                    description="Stands in the ledger beside your name.",
-                    source="task",
-                )
-            },
-            response_timeout=timedelta(seconds=answer_within_s),
-            execution_timeout=None,  # would end the waiting
-            **kwargs,
+            **{
+                **kwargs,  # with the DAG's parameters, which are none of the question's
+                "params": {COMMENT: comment},
+                "execution_timeout": None,  # would end the waiting
+                "subject": "Make the challenger champion?",
+                "defaults": self.REJECT,  # if nobody answers
+                "response_timeout": timedelta(seconds=answer_within_s),
+            }
         )
         self.recipe, self.evaluation, self.registration = recipe, evaluation, registration
 

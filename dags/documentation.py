@@ -13,7 +13,7 @@ _PAGE = """\
 | prepare | {core}-core, split `{split}` |
 | search | `{search}` |
 | training | `{model}`, sampler `{sampler}`, at most {epochs} epochs, on `{device}` |
-| promotion | `{metric}` must beat the champion's by more than {margin:g}; floors: {floors} |
+| promotion | `{metric}` must beat the champion's by more than {margin:g}; floors: {floors}; {policy} |
 | registered as | `{registered}` |
 | artifacts in | `{workspace}` |
 
@@ -23,6 +23,11 @@ A stage whose inputs, parameters and code are unchanged is skipped: its artifact
 {text}
 ```
 """
+_POLICIES = {
+    "auto": "who wins is promoted at once",
+    "approve": "who wins is promoted when somebody approves",
+    "never": "who wins waits for `recloop promote`",
+}
 
 
 def document(file: Path, recipe: Recipe) -> str:
@@ -41,6 +46,7 @@ def document(file: Path, recipe: Recipe) -> str:
         device=recipe.training.device,
         metric=recipe.promotion.metric,
         margin=recipe.promotion.margin,
+        policy=_POLICIES[recipe.promotion.policy],
         floors=", ".join(f"`{name}` ≥ {floor:g}" for name, floor in recipe.promotion.floors.items())
         or "none",
         registered=recipe.model_name,

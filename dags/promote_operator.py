@@ -12,10 +12,10 @@ from components.core.recipe import PromoteParams, Recipe, ledgers_in
 from components.core.recipe.reading import read_recipe
 from components.core.runs import Invocation, record_place
 from components.core.store import join, open_store
+from dags import COMMENT
 from dags.stage_operator import StageOperator
 
 APPROVE = "Approve"
-COMMENT = "comment"
 _NOBODY = "nobody"
 
 
@@ -78,7 +78,7 @@ class AnswerOperator(StageOperator):
             approved=approved,
             who=(user["name"] or user["id"]) if user else _NOBODY,
             why=comment or (("approved" if approved else "rejected") if user else unasked),
-            answered=self.answer["responded_at"],
+            answered=self.answer["responded_at"].isoformat(timespec="seconds"),
             decision=decision_on(registration),
         )
 

@@ -18,7 +18,7 @@ from components.core.recipe.reading import read_recipe
 from components.core.runs import Invocation, StageRecord, plan, read_record, record_place, write_record
 from components.core.stage import StageSpec
 from components.core.store import open_store
-from dags import OVERRIDES, champion_of
+from dags import COMMENT, OVERRIDES, champion_of
 from dags.deliveries import agreed, events_of
 from dags.runners.base import Runner, reason_of
 
@@ -186,6 +186,7 @@ def overrides_of(context: Context) -> list[str]:
     """
     params = dict(context["params"])
     free = params.pop(OVERRIDES, None) or []
+    params.pop(COMMENT, None)
     params |= agreed(events_of(context), params)
     # a text stands as it is: quotes would become part of a text parameter
     return [

@@ -20,7 +20,8 @@ class Outcome:
         report: URI of the page; None where nothing was evaluated.
         reason: of the decision.
         version: of the registered model; None where it was not registered.
-        promoted: whether this version was made the champion when it was registered.
+        promoted: whether this version was made the champion in the run.
+        waiting: whether it may become champion, and nobody has decided in the run.
     """
 
     model: str
@@ -29,6 +30,7 @@ class Outcome:
     reason: str
     version: str | None
     promoted: bool
+    waiting: bool
 
     @classmethod
     def of(cls, recipe: Recipe, records: Sequence[StageRecord]) -> Self:
@@ -41,6 +43,8 @@ class Outcome:
         evaluated, registered = finished.get("evaluate"), finished.get("register")
         verdict = _read(evaluated, "verdict.json")
         registration = _read(registered, "registration.json")
+        promotion = _read(finished.get("promote"), "promotion.json")
+        promoted = promotion.get("promoted", registration.get("promoted", False))
         metrics = dict(evaluated.metrics or {}) if evaluated else {}
         return cls(
             model=registration.get("model", recipe.model_name),
@@ -48,14 +52,19 @@ class Outcome:
             report=join(evaluated.uri, "report.html") if evaluated else None,
             reason=verdict.get("reason", ""),
             version=registration.get("version"),
-            promoted=registration.get("promoted", False),
+            promoted=promoted,
+            waiting=bool(registration and verdict.get("promote")) and not promoted and not promotion,
         )
 
     def headline(self) -> str:
         """One sentence: which version, and whether it is in use."""
         if self.version is None:
             return f"No version of {self.model} was registered."
-        became = "made champion" if self.promoted else "registered as challenger; the champion stays"
+        became = "made champion" if self.promoted else "registered as challenger"
+        if self.waiting:
+            became += f", and has won: `recloop promote {self.model} --why …` makes it champion"
+        elif not self.promoted:
+            became += "; the champion stays"
         return f"Version {self.version} of {self.model} was {became}."
 
     def pairs(self) -> dict[str, str]:

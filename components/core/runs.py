@@ -15,6 +15,8 @@ from components.core.stage import StageResult, StageSpec
 from components.core.store import join, open_store
 from components.core.strategy import Config
 
+_LAST = {"register", "promote"}  # the second where somebody was asked
+
 
 @dataclass(frozen=True)
 class Invocation:
@@ -133,7 +135,7 @@ class RunRecord:
         """done, failed, or unfinished."""
         if any(record.status == "failed" for record in self.stages):
             return "failed"
-        return "done" if self.stages and self.stages[-1].stage == "register" else "unfinished"
+        return "done" if self.stages and self.stages[-1].stage in _LAST else "unfinished"
 
 
 def record_place(recipe: Recipe, run_id: str, position: int, stage: str) -> str:
