@@ -16,9 +16,9 @@ from components.core.runs import StageRecord, record_place, write_record
 from dags.factory import build_dag
 from dags.notifications import AskedNotifier, Message, describe, tell_success
 from dags.promote_operator import AnswerOperator
+from tests.listeners import MailServer, Webhook, serve
 
 from .conftest import FakeStages
-from .listeners import MailServer, Webhook, serve
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_db")]
 WriteRecipe = Callable[..., Path]
@@ -37,19 +37,16 @@ NOVELTY = Gate(name="new_items", subject="champion", value=0.3, high=0.2, passed
 @pytest.fixture
 def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     server = Webhook()
-    with serve(server) as port:
-        connection = {"conn_type": "slackwebhook", "host": f"http://127.0.0.1:{port}", "password": "T0/B0/X0"}
-        monkeypatch.setenv("AIRFLOW_CONN_TEAM", json.dumps(connection))
+    with serve(server):
+        monkeypatch.setenv("AIRFLOW_CONN_TEAM", server.connection)
         yield server
 
 
 @pytest.fixture
 def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
     server = MailServer()
-    with serve(server) as port:
-        extra = {"disable_ssl": True, "disable_tls": True, "from_email": "recloop@shop.example"}
-        connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_POST", json.dumps(connection))
+    with serve(server):
+        monkeypatch.setenv("AIRFLOW_CONN_POST", server.connection)
         yield server
 
 

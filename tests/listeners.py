@@ -12,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def serve(server: socketserver.TCPServer) -> Iterator[int]:
-    """The port of a server that answers until the block ends."""
+def serve(server: socketserver.TCPServer) -> Iterator[None]:
+    """A server answers until the block ends."""
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield int(server.server_address[1])
+        yield
     finally:
         server.shutdown()
         server.server_close()
@@ -27,11 +27,17 @@ def serve(server: socketserver.TCPServer) -> Iterator[int]:
 class Webhook(ThreadingHTTPServer):
     """Keeps the texts of messages in Slack's format."""
 
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Hook)
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Hook)
         self.texts: list[str] = []
         self.paths: list[str] = []
         self.status = 200
+
+    @property
+    def connection(self) -> str:
+        """For Airflow, as the value of a variable AIRFLOW_CONN_…"""
+        host = f"http://127.0.0.1:{self.server_port}"
+        return json.dumps({"conn_type": "slackwebhook", "host": host, "password": "T0/B0/X0"})
 
 
 class _Hook(BaseHTTPRequestHandler):
@@ -57,6 +63,13 @@ class MailServer(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Mail)
         self.mails: list[Message] = []
+
+    @property
+    def connection(self) -> str:
+        """For Airflow, as the value of a variable AIRFLOW_CONN_…"""
+        extra = {"disable_ssl": True, "disable_tls": True, "from_email": "recloop@shop.example"}
+        where = {"host": "127.0.0.1", "port": self.server_address[1]}
+        return json.dumps({"conn_type": "smtp", **where, "extra": extra})
 
 
 class _Mail(socketserver.StreamRequestHandler):
