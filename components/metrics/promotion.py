@@ -57,17 +57,15 @@ def reason(
     failed = [gate for gate in gates if gate.outcome in ("stopped", "held")]
     if failed:
         return "; ".join(gate.told for gate in failed)
-    metric = promotion.metric
+    compared = [gate.told for gate in gates if gate.subject in comparisons]
     if "champion" in comparisons:
-        found = comparisons["champion"][metric]
-        return f"{_lead(metric, found, 'the champion')}, above the margin of {promotion.margin:g}"
-    beaten = [_lead(metric, comparisons[name][metric], _NAMES[name]) for name in promotion.beat]
+        return "; ".join(compared)
     passed = (
         f"it passes {_count(len(promotion.floors), 'floor')}"
         if promotion.floors
         else "no floors were asked for"
     )
-    return "; ".join(["there is no champion to beat", passed, *beaten])
+    return "; ".join(["there is no champion to beat", passed, *compared])
 
 
 def floors(promotion: Promotion, means: Mapping[str, float]) -> dict[str, Floor]:
@@ -113,7 +111,7 @@ def _floor(metric: str, value: float, floor: float) -> Gate:
 
 def _champion(metric: str, found: Comparison, margin: float) -> Gate:
     passed = found.low > margin
-    told = f"{_lead(metric, found, 'the champion')}, {'' if passed else 'not '}above the margin of {margin:g}"
+    told = f"{_lead(metric, found, 'the champion')} {_lies(passed)} above the margin of {margin:g}"
     return Gate(
         name=metric,
         subject="champion",
@@ -127,8 +125,12 @@ def _champion(metric: str, found: Comparison, margin: float) -> Gate:
 
 def _beat(metric: str, name: BaselineName, found: Comparison) -> Gate:
     passed = found.low > 0
-    told = f"{_lead(metric, found, _NAMES[name])}{'' if passed else ', not surely above 0'}"
+    told = f"{_lead(metric, found, _NAMES[name])} {_lies(passed)} above 0"
     return Gate(name=metric, subject=name, value=found.low, low=0, severity="hold", passed=passed, told=told)
+
+
+def _lies(passed: bool) -> str:
+    return "lies" if passed else "does not lie"
 
 
 def _lead(metric: str, found: Comparison, other: str) -> str:

@@ -11,11 +11,20 @@ from numpy.typing import NDArray
 
 from components.core.verdict import Verdict
 from components.evaluate.report.charts import Chart, histogram
+from components.evaluate.report.document import words
 from components.evaluate.report.findings import Findings
 from components.evaluate.report.shares import Share, shares
 from components.metrics.ranking import METRICS
 
-_NAMES = {"recall": "Recall", "ndcg": "NDCG", "precision": "Precision", "hit_ratio": "Hit ratio"}
+_NAMES = {
+    "recall": "Recall",
+    "ndcg": "NDCG",
+    "precision": "Precision",
+    "hit_ratio": "Hit ratio",
+    "coverage": "Coverage",
+    "gini": "Gini",
+    "popularity": "Popularity",
+}
 _NUM_BINS = 20
 
 
@@ -30,6 +39,7 @@ class MetricRow:
     challenger: float
     champion: float | None
     popularity: float
+    item_knn: float
     floor: float | None
     passed: bool
 
@@ -64,10 +74,14 @@ def headline(verdict: Verdict) -> str:
     }[outcome(verdict)]
 
 
-def reason(verdict: Verdict) -> str:
+def reasons(verdict: Verdict) -> list[str]:
     """The verdict's reason, set for reading."""
-    named = re.sub(r"\b[a-z_]+@\d+", lambda found: metric_name(found[0]), verdict.reason)
-    return re.sub(r"-(?=\d)", "−", named)
+    return named(verdict.reason).split("; ")
+
+
+def named(told: str) -> str:
+    """Words of a program, set for reading: names of metrics, and real minus signs."""
+    return re.sub(r"-(?=\d)", "−", re.sub(r"\b[a-z_]+@\d+", lambda found: metric_name(found[0]), told))
 
 
 def facts(findings: Findings) -> Iterator[Fact]:
@@ -80,10 +94,10 @@ def facts(findings: Findings) -> Iterator[Fact]:
         lead = verdict.challenger - verdict.champion
         relative = f"{signed(100 * lead / verdict.champion, 1)} % on " if verdict.champion else "on "
         yield Fact(signed(lead), "lead", f"{relative}{named}")
-    popularity = float(findings.popularity[metric].mean())
-    if popularity:
-        ratio = verdict.challenger / popularity
-        yield Fact(f"{ratio:.2f} ×", "popularity", f"recommending what is popular reaches {popularity:.4f}")
+    for name, how in (("popularity", "recommending what is popular"), ("item_knn", "item-kNN")):
+        mean = verdict.comparisons[name][metric].other
+        if mean:
+            yield Fact(f"{verdict.challenger / mean:.2f} ×", words(name), f"{how} reaches {mean:.4f}")
     items = findings.table("dataset", "items.parquet").num_rows
     yield Fact(f"{findings.num_users:,}", "test users", f"each over all {items:,} items")
 
@@ -99,16 +113,18 @@ def metric_rows(findings: Findings) -> list[MetricRow]:
             challenger=float(value_U.mean()),
             champion=float(findings.champion[name].mean()) if findings.champion else None,
             popularity=float(findings.popularity[name].mean()),
+            item_knn=float(findings.metrics["item_knn"][name].mean()),
             floor=floors[name].floor if name in floors else None,
             passed=name not in floors or floors[name].passed,
         )
-        for name, value_U in sorted(findings.challenger.items(), key=lambda entry: _rank(entry[0]))
+        for name, value_U in sorted(findings.challenger.items(), key=lambda entry: metric_order(entry[0]))
     ]
 
 
 def metric_name(name: str) -> str:
     """As people write it: `ndcg@20` becomes NDCG@20."""
-    return f"{_NAMES[name.partition('@')[0]]}@{_k(name)}"
+    metric, _, k = name.partition("@")
+    return f"{_NAMES.get(metric, metric)}@{k}"
 
 
 def signed(value: float, digits: int = 4) -> str:
@@ -122,7 +138,7 @@ def distribution(findings: Findings) -> Chart:
     values = {"challenger": findings.challenger[metric]}
     if findings.champion:
         values["champion"] = findings.champion[metric]
-    values["popularity"] = findings.popularity[metric]
+    values |= {"popularity": findings.popularity[metric], "item-kNN": findings.metrics["item_knn"][metric]}
     edges = np.linspace(0, 1, _NUM_BINS + 1).round(12).tolist()
     without = ", ".join(f"{name} {100 * (value_U == 0).mean():.1f} %" for name, value_U in values.items())
     return histogram(
@@ -130,7 +146,7 @@ def distribution(findings: Findings) -> Chart:
         metric_name(metric),
         {name: _bin_shares(value_U[value_U > 0], edges, len(value_U)) for name, value_U in values.items()},
         edges,
-        colors={"champion": 1, "popularity": 2},
+        colors={"champion": 1, "popularity": 2, "item-kNN": 3},
         note=f"Share of all test users. Without any hit: {without}.",
     )
 
@@ -163,5 +179,6 @@ def _k(name: str) -> int:
     return int(name.partition("@")[2])
 
 
-def _rank(name: str) -> tuple[int, int]:
+def metric_order(name: str) -> tuple[int, int]:
+    """Metrics by K, then in their usual order."""
     return _k(name), METRICS.index(name.partition("@")[0])

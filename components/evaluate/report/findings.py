@@ -7,6 +7,7 @@ from typing import Any, final
 
 import pyarrow as pa
 
+from components.core.gates import Gate, gates_of
 from components.core.manifest import MANIFEST, Manifest
 from components.core.policy import TRAJECTORY_FILE, Policy
 from components.core.recipe import EvaluateParams
@@ -75,10 +76,16 @@ class Findings:
         return Policy.read(self.inputs["policy"])
 
     @property
+    def gates(self) -> list[tuple[str, Gate]]:
+        """Stage and gate, in the order of the run: what the inputs' manifests tell, then the verdict's."""
+        manifests = [self._manifest(name) for name in ("interactions", "dataset", "policy", "model")]
+        before = [(manifest.stage, gate) for manifest in manifests for gate in gates_of(manifest.validation)]
+        return [*before, *(("evaluate", gate) for gate in self.verdict.gates)]
+
+    @property
     def search_params(self) -> dict[str, Any]:
         """The search section that the policy was made with."""
-        place = self.inputs["policy"] / MANIFEST
-        search: dict[str, Any] = Manifest.from_json(place.read_bytes(), place=str(place)).params["search"]
+        search: dict[str, Any] = self._manifest("policy").params["search"]
         return search
 
     @property
@@ -95,3 +102,7 @@ class Findings:
     def history(self) -> pa.Table:
         """The retraining by epoch."""
         return self.table("model", "history.parquet")
+
+    def _manifest(self, artifact: str) -> Manifest:
+        place = self.inputs[artifact] / MANIFEST
+        return Manifest.from_json(place.read_bytes(), place=str(place))

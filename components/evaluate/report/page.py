@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from components.evaluate.report import data, decision, training
-from components.evaluate.report.charts import Chart
+from components.evaluate.report import comparison, data, decision, training
+from components.evaluate.report.charts import Chart, Forest
+from components.evaluate.report.checks import Checks, checks
 from components.evaluate.report.decision import Fact, MetricRow
 from components.evaluate.report.document import Table
 from components.evaluate.report.findings import Findings
@@ -20,12 +21,17 @@ class Page:
     model: str
     outcome: str
     headline: str
-    reason: str
+    reasons: Sequence[str]
     facts: Sequence[Fact]
     metrics: Sequence[MetricRow]
     masked: str
     distribution: Chart
     against: tuple[Chart, Sequence[Share]] | None
+    forests: Sequence[Forest]
+    slices: Table
+    slice_notes: Sequence[tuple[str, str]]
+    beyond_accuracy: Table
+    checks: Checks
     search_summary: str
     search: Sequence[Chart]
     curves: Sequence[Chart]
@@ -43,12 +49,17 @@ def build_page(findings: Findings) -> Page:
         model=findings.params.model,
         outcome=decision.outcome(verdict),
         headline=decision.headline(verdict),
-        reason=decision.reason(verdict),
+        reasons=decision.reasons(verdict),
         facts=list(decision.facts(findings)),
         metrics=decision.metric_rows(findings),
         masked={"train": "train", "train_valid": "train and validation"}[findings.params.evaluation.mask],
         distribution=decision.distribution(findings),
         against=decision.against_champion(findings),
+        forests=list(comparison.forests(findings)),
+        slices=comparison.slice_table(findings),
+        slice_notes=comparison.slice_notes(findings),
+        beyond_accuracy=comparison.beyond_accuracy_table(findings),
+        checks=checks(findings),
         search_summary=training.search_summary(findings),
         search=list(training.search_charts(findings)),
         curves=list(training.curves(findings)),

@@ -68,7 +68,10 @@ def test_the_lower_end_must_exceed_the_margin(low, margin, promote):
 
 def test_a_lead_that_is_not_sure_does_not_count():
     gates = gates_of(champion=lead(-0.01, difference=0.05))
-    assert "0.2500 against the champion's 0.2000: +0.0500 [-0.0100, +0.1100], not above" in gates[0].told
+    assert (
+        "0.2500 against the champion's 0.2000: +0.0500 [-0.0100, +0.1100] does not lie above the margin of 0"
+        in gates[0].told
+    )
 
 
 def test_the_first_champion_beats_the_baselines_surely_and_reaches_its_floors():
@@ -137,12 +140,15 @@ def test_having_learned_the_test_is_told_and_holds_nothing():
 
 
 def test_the_reason_names_what_failed_or_what_was_beaten():
-    beaten = {"popularity": {NDCG: lead(0.01)}, "champion": {NDCG: lead(0.02)}}
-    rule = Promotion(metric=NDCG, beat=("popularity",))
-    assert reason(rule, beaten, []).endswith("+0.0500 [+0.0200, +0.0800], above the margin of 0")
-    assert reason(rule, {"popularity": beaten["popularity"]}, []) == (
+    passed = gates_of(champion=lead(0.02))
+    rule, beaten = Promotion(metric=NDCG, beat=("popularity",)), {"popularity": {NDCG: lead(0.01)}}
+    with_champion = {**beaten, "champion": {NDCG: lead(0.02)}}
+    assert reason(rule, with_champion, passed) == (
+        "ndcg@20 0.2500 against the champion's 0.2000: +0.0500 [+0.0200, +0.0800] lies above the margin of 0"
+    )
+    assert reason(rule, beaten, gates_of(beat=("popularity",))) == (
         "there is no champion to beat; no floors were asked for; "
-        "ndcg@20 0.2500 against popularity's 0.2000: +0.0500 [+0.0100, +0.0900]"
+        "ndcg@20 0.2500 against popularity's 0.2000: +0.0500 [+0.0100, +0.0900] lies above 0"
     )
     failed = gates_of(floors={RECALL: 0.6})
     assert reason(rule, beaten, failed) == "recall@20 0.5000 is below the floor of 0.6"

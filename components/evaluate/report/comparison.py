@@ -1,0 +1,162 @@
+"""How sure the differences are: against the other models, in slices, and beyond accuracy."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from components.core.recipe.judgement import Guardrail
+from components.core.verdict import Comparison, Other, SliceResult
+from components.evaluate.report.charts import Forest, Interval, forest, number
+from components.evaluate.report.decision import metric_name, metric_order, signed
+from components.evaluate.report.document import Table
+from components.evaluate.report.findings import Findings
+
+OTHERS: Final[Mapping[Other, str]] = {
+    "champion": "the champion",
+    "popularity": "popularity",
+    "item_knn": "item-kNN",
+}
+SLICES: Final = {
+    "all": "all users",
+    "new_users": "new users",
+    "light_users": "light users",
+    "heavy_users": "heavy users",
+    "tail_items": "tail items",
+}
+_WHO: Final = {
+    "new_users": "whom the champion does not know",
+    "light_users": "the quarter with the fewest interactions in train, with all that have as many",
+    "heavy_users": "the quarter with the most",
+    "tail_items": "users with a relevant item outside the popular head; only those items count",
+}
+
+
+def forests(findings: Findings) -> Iterator[Forest]:
+    """The deciding metric against every model; all metrics against the one that matters most; slices."""
+    verdict, metric = findings.verdict, findings.metric
+    confidence = f"{100 * verdict.confidence:g} %"
+    yield forest(
+        f"{metric_name(metric)}: lead over the others",
+        "difference",
+        [
+            _interval(f"against {OTHERS[other]}", found[metric], 1.0, limit=_needed(findings, other))
+            for other, found in verdict.comparisons.items()
+        ],
+        note=f"Means over {verdict.num_users:,} users, {confidence} intervals. Dashed: what they must exceed.",
+    )
+    other: Other = "champion" if verdict.rule == "champion" else "item_knn"
+    rails = {rail.metric: rail for rail in _guardrails(findings) if rail.slice == "all"}
+    rows = [
+        _interval(metric_name(name), found, 100 / found.other, limit=_limit(rails.get(name)), percent=True)
+        for name, found in sorted(
+            verdict.comparisons[other].items(), key=lambda entry: metric_order(entry[0])
+        )
+        if found.other > 0
+    ]
+    if rows:
+        yield forest(
+            f"All metrics against {OTHERS[other]}",
+            f"difference in % of {OTHERS[other]}'s mean",
+            rows,
+            note="A dashed line is a guardrail: the interval must not begin below it." if rails else "",
+        )
+    rails = {(rail.metric, rail.slice): rail for rail in _guardrails(findings)}
+    rows = [
+        _interval(
+            f"{metric_name(found.metric)}, {SLICES[found.slice]} ({found.users:,})",
+            found,
+            100 / found.champion,
+            limit=_limit(rails.get((found.metric, found.slice))),
+            percent=True,
+        )
+        for found in verdict.slices
+        if found.champion
+    ]
+    if rows:
+        yield forest(
+            "Slices against the champion", "difference in % of the champion's mean in the slice", rows
+        )
+
+
+def slice_table(findings: Findings) -> Table:
+    """Every slice with its users and means."""
+    verdict = findings.verdict
+    compared = verdict.rule == "champion"
+    head = ["slice", "metric", "users", "challenger", *(["champion", "difference"] if compared else [])]
+    rows = [
+        [
+            SLICES[found.slice],
+            metric_name(found.metric),
+            number(found.users),
+            _or_dash(found.challenger),
+            *([_or_dash(found.champion), _with_interval(found)] if compared else []),
+        ]
+        for found in verdict.slices
+    ]
+    return Table(caption="Slices of the test users", header=head, rows=rows)
+
+
+def slice_notes(findings: Findings) -> list[tuple[str, str]]:
+    """Who is in the slices that were measured."""
+    names = dict.fromkeys(found.slice for found in findings.verdict.slices)
+    return [(SLICES[name], _WHO[name]) for name in names]
+
+
+def beyond_accuracy_table(findings: Findings) -> Table:
+    """Coverage, Gini and popularity of every model's lists."""
+    verdict, bounds = findings.verdict, findings.params.promotion.bounds
+    compared = verdict.rule == "champion"
+    head = ["measure", "challenger", *(["champion"] if compared else []), "popularity", "item-kNN"]
+    rows = []
+    for name, found in verdict.beyond_accuracy.items():
+        others = [found.champion] if compared else []
+        values = [found.challenger, *others, found.popularity, found.item_knn]
+        bound = bounds.get(name)
+        allowed = "" if bound is None else f"{_or_dash(bound.min, 'g')} … {_or_dash(bound.max, 'g')}"
+        rows.append([metric_name(name), *map(_or_dash, values), *([allowed] if bounds else [])])
+    return Table(caption="Beyond accuracy", header=[*head, *(["bounds"] if bounds else [])], rows=rows)
+
+
+def _guardrails(findings: Findings) -> tuple[Guardrail, ...]:
+    return findings.params.promotion.guardrails if findings.verdict.rule == "champion" else ()
+
+
+def _needed(findings: Findings, other: Other) -> float | None:
+    """What the lower end must exceed."""
+    promotion = findings.params.promotion
+    if findings.verdict.rule == "champion":
+        return promotion.margin if other == "champion" else None
+    return 0.0 if other in promotion.beat else None
+
+
+def _limit(rail: Guardrail | None) -> float | None:
+    return None if rail is None else -100 * rail.max_drop
+
+
+def _interval(
+    label: str, found: Comparison | SliceResult, scale: float, *, limit: float | None, percent: bool = False
+) -> Interval:
+    assert found.difference is not None
+    assert found.low is not None
+    assert found.high is not None
+    ends = [scale * value for value in (found.low, found.difference, found.high)]
+    shown = [signed(value, 1 if percent else 4) for value in ends]
+    unit = " %" if percent else ""
+    return Interval(
+        label=label,
+        low=ends[0],
+        at=ends[1],
+        high=ends[2],
+        limit=limit,
+        shown=f"{shown[1]}{unit}",
+        range=f"{shown[0]} to {shown[2]}",
+    )
+
+
+def _with_interval(found: SliceResult) -> str:
+    if found.difference is None or found.low is None or found.high is None:
+        return "–"
+    return f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
+
+
+def _or_dash(value: float | None, form: str = ".4f") -> str:
+    return "–" if value is None else format(value, form)
