@@ -59,7 +59,9 @@ def dataset_ids(dataset: Path) -> RawIds:
 
 
 @torch.no_grad()
-def carry_over(model: RankingModel, ids: RawIds, old: OldModel, new_rows: NewRows) -> dict[str, Carried]:
+def carry_over(
+    model: RankingModel, ids: RawIds, old: OldModel, new_rows: NewRows, scale: float = 1.0
+) -> dict[str, Carried]:
     """Take over, in place, what `old` has of `model`'s tensors.
 
     A row is taken over by raw id, where a number is the same id as its digits. A tensor without rows for
@@ -70,6 +72,8 @@ def carry_over(model: RankingModel, ids: RawIds, old: OldModel, new_rows: NewRow
         ids: the raw ids of its rows.
         new_rows: what a row becomes whose id is new: it stays as initialised, or is the mean of the rows
             that were taken over (if any).
+        scale: what is taken over is multiplied by this. A model that has converged keeps to what it
+            knows: its large weights leave small gradients (Ash & Adams 2020).
 
     Returns:
         Tensor name → what became of it, for the tensors of both.
@@ -83,10 +87,11 @@ def carry_over(model: RankingModel, ids: RawIds, old: OldModel, new_rows: NewRow
             lost = 0 if source is None else _num_rows(source, side)
             became[name] = Carried(rows=side, fresh=_num_rows(tensor, side), lost=lost, reason=reason)
         elif side is None:
-            tensor.copy_(source)
+            tensor.copy_(source * scale)
             became[name] = Carried(rows=None, carried=1)
         else:
-            became[name] = _carry_rows(tensor, source, rows[side].to(tensor.device), side, new_rows)
+            row = rows[side].to(tensor.device)
+            became[name] = _carry_rows(tensor, source * scale, row, side, new_rows)
     for name in sorted(old.weights.keys() - became.keys()):
         became[name] = Carried(rows=None, lost=1, reason="the new model has no such tensor")
     return became

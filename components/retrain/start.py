@@ -70,8 +70,10 @@ def _from_champion(
     champion = inputs["champion"]
     sha256 = read_manifest(str(champion)).sha256
     old = OldModel.read(champion, next(model.parameters()).device)
-    tensors = carry_over(model, dataset_ids(inputs["dataset"]), old, training.new_rows)
-    logger.info("weights of the champion %s, new rows %s:", sha256[:12], training.new_rows)
+    tensors = carry_over(model, dataset_ids(inputs["dataset"]), old, training.new_rows, training.warm_scale)
+    logger.info(
+        "weights of the champion %s × %g, new rows %s:", sha256[:12], training.warm_scale, training.new_rows
+    )
     for name, became in tensors.items():
         logger.info("  %s: %s", name, _told(became))
     return sha256, tensors
@@ -91,6 +93,6 @@ def _from_search(model: RankingModel, path: Path) -> bool:
 
 
 def _told(became: Carried) -> str:
-    rows = "tensor" if became.rows is None else f"{became.rows}s"
+    rows = "as a whole" if became.rows is None else f"rows of {became.rows}s"
     counts = f"{became.carried:,} carried, {became.fresh:,} fresh, {became.lost:,} lost"
-    return f"{rows}: {counts}{f' ({became.reason})' if became.reason else ''}"
+    return f"{counts}, {rows}{f' ({became.reason})' if became.reason else ''}"

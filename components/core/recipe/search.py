@@ -76,6 +76,6 @@ class SearchParams(Config):
     def identity(self) -> dict[str, Any]:
         """Without what only retraining reads, so that changing it does not search again."""
         document = super().identity()
-        for key in ("warm_start", "new_rows", "warm_check", "epochs", "patience"):
+        for key in ("warm_start", "warm_scale", "new_rows", "warm_check", "epochs", "patience"):
             del document["training"][key]
         return document

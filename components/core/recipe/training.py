@@ -159,6 +159,11 @@ class Training(Config):
         description="retrain from the search's weights, from the champion's (from the search's where there "
         "is none), or from random ones",
     )
+    warm_scale: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0,
+        description="the champion's weights are multiplied by this: 1 takes them as they are, less leaves more "
+        "to be learned anew",
+    )  # the shrinking of Ash & Adams (2020), On Warm-Starting Neural Network Training, §5
     new_rows: Literal["random", "mean"] = Field(
         default="random",
         description="what users and items begin with whom the champion did not know: the model's random "

@@ -68,6 +68,17 @@ def test_new_rows_may_be_the_mean_of_those_that_were_carried():
     assert found["items"] == Carried(rows="item", fresh=2, lost=1, reason="no item is known to both")
 
 
+def test_what_is_carried_may_be_shrunk():
+    ids = raw_ids(["a", "b"], ["x"])
+    old = old_model(Ngcf(dim=4, layer_dims=(3,)), ids)
+    model = build(Ngcf(dim=4, layer_dims=(3,)), 3, 1)
+    carry_over(model, raw_ids(["a", "b", "new"], ["x"]), old, "mean", scale=0.25)
+    found = model.state_dict()
+    assert torch.equal(found["users"][:2], old.weights["users"] / 4)
+    assert torch.allclose(found["users"][2], old.weights["users"].mean(dim=0) / 4)
+    assert torch.equal(found["neighbor_weights.0"], old.weights["neighbor_weights.0"] / 4)
+
+
 def test_a_number_is_the_same_id_as_its_digits():
     old = OldModel(
         weights={"users": torch.tensor([[1.0], [2], [3]]), "items": torch.tensor([[4.0]])},
