@@ -101,8 +101,7 @@ class Examination:
     def expect(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> None:
         """Check a table."""
         results = self._check(name, frame, expectations)
-        num_rows = len(frame)
-        self._sections.append(lambda: expectations_section(name, results, num_rows))
+        self._sections.append(lambda: expectations_section(name, results))
         self._failed(name, results)
 
     def facts(self, name: str, facts: Mapping[str, Fact]) -> None:
@@ -173,7 +172,10 @@ class Examination:
     def _publish(self) -> None:
         """Write Data Docs, and the gates as a table, of all that was looked at so far."""
         sections = [section() for section in self._sections]
-        write_data_docs(self._docs / "data_docs", self._artifact, self._gates, sections, self._failures)
+        num_rows = {name: rows for name, (rows, _) in self._tables.items()}
+        write_data_docs(
+            self._docs / "data_docs", self._artifact, self._gates, sections, num_rows, self._failures
+        )
         rows = [gate.document() for gate in self._gates]
         write_table(pa.Table.from_pylist(rows, schema=GATES), self._docs / "gates.parquet")
 

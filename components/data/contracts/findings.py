@@ -14,6 +14,7 @@ from components.core.gates import Gate, Severity
 from components.data.contracts.checker import exception_of
 
 _NUM_SAMPLES: Final = 5
+_NUM_LISTED: Final = 20
 _LENGTH: Final = 400  # characters of an expectation in words
 _WHOLE, _LARGE = 1e4, 1e15  # from where a number is shown without decimals, and in powers of ten
 _LISTED: Final = re.compile(r"(\$\w+_\d+) (?=\$\w+_\d+)")  # the values of a list, which stand side by side
@@ -65,16 +66,23 @@ def where_of(found: Any) -> str:
 
 def prose(found: Any) -> str:
     """The expectation in Great Expectations' own words."""
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.render.renderer.inline_renderer import InlineRenderer
 
-    for content in InlineRenderer(render_object=found.expectation_config).get_rendered_content():
+    config = ExpectationConfiguration(
+        type=found.expectation_config.type,
+        kwargs={name: _beginning(value) for name, value in _arguments(found).items()},
+    )
+    for content in InlineRenderer(render_object=config).get_rendered_content():
         document = content.value.to_json_dict()
+        table = document.get("table") or ()
         document = (document.get("header") or {}).get("value", document)  # of a table or a graph
         values = {name: shown(entry["value"]) for name, entry in (document.get("params") or {}).items()}
         template = _LISTED.sub(r"\1, ", document.get("template") or "")
         text = _CONDITION.sub(r"\1", Template(template).safe_substitute(values))
         if text and content.name != "atomic.prescriptive.failed":
-            return shorten(text, _LENGTH, placeholder=" …")
+            rows = [" ".join(shown(cell["value"]) for cell in row) for row in table]
+            return shorten(text + f" ({'; '.join(rows)})" * bool(rows), _LENGTH, placeholder=" …")
     return str(found.expectation_config.type).removeprefix("expect_").replace("_", " ")
 
 
@@ -89,7 +97,7 @@ def instead(found: Any) -> str:
     if not bad:
         return f"all of {count:,} values" if count else "no values"
     percent = result["unexpected_percent"]
-    samples = ", ".join(map(shown, distinct(result["partial_unexpected_list"])))
+    samples = ", ".join(map(shown, _distinct(result["partial_unexpected_list"])))
     return f"{bad:,} of {count:,} values ({percent:.3g} %) are not so" + f", such as {samples}" * bool(
         samples
     )
@@ -114,15 +122,6 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def distinct(values: Any) -> list[Any]:
-    """A few of the values, each once."""
-    seen: list[Any] = []
-    for value in values:
-        if value not in seen:
-            seen.append(value)
-    return seen[:_NUM_SAMPLES]
-
-
 def _instead(found: Any) -> str:
     raised, result = exception_of(found), found.result
     if raised:
@@ -131,6 +130,22 @@ def _instead(found: Any) -> str:
         return f"found {_plain(result.get('observed_value'))!r}"
     samples = ", ".join(repr(_plain(value)) for value in result["partial_unexpected_list"][:_NUM_SAMPLES])
     return f"{result['unexpected_count']:,} of {result['element_count']:,} values, such as {samples}"
+
+
+def _beginning(value: Any) -> Any:
+    """A list that is short enough to be worded: that takes a time that grows with its square."""
+    if isinstance(value, list) and len(value) > _NUM_LISTED:
+        return [*value[:_NUM_LISTED], f"… ({len(value):,} in all)"]
+    return value
+
+
+def _distinct(values: Any) -> list[Any]:
+    """A few of the values that are there, each once."""
+    seen: list[Any] = []
+    for value in map(_plain, values):
+        if value not in seen and value is not None and value == value:  # NaN is no sample
+            seen.append(value)
+    return seen[:_NUM_SAMPLES]
 
 
 def _plain(value: Any) -> Any:

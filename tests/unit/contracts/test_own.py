@@ -186,6 +186,13 @@ def test_one_that_stops_does_and_all_are_named(tmp_path: Path) -> None:
     assert [gate.outcome for gate in error.value.gates] == ["stopped", "stopped", "warned"]
 
 
+def test_a_long_list_is_worded_by_its_beginning(tmp_path: Path) -> None:
+    allowed = [f"i{number:05}" for number in range(20_000)]
+    exam = examined(tmp_path, own("column_values_to_be_in_set", "warn", column="item_id", value_set=allowed))
+    [gate] = gates_of(exam.finish().summary)
+    assert "i00018, i00019, … (20,000 in all); found: 4 of 4 values (100 %) are not so" in gate.told
+
+
 class Links(HTMLParser):
     """What a page would load or lead to."""
 

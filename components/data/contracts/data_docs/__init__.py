@@ -14,6 +14,7 @@ from components.data.contracts.findings import instead, prose, shown, where_of
 
 Fact = tuple[float | None, float | None, float | None]  # found, and its least and greatest allowed value
 _ORDER: Final = ("stopped", "warned", "passed")
+_SCHEMA: Final = " schema"
 _HERE: Final = Path(__file__).parent
 
 
@@ -31,11 +32,10 @@ class Line:
 @final
 @dataclass(frozen=True)
 class Section:
-    """The checks of one table, those that failed first."""
+    """The checks of one table."""
 
     name: str
     lines: Sequence[Line]
-    num_rows: int | None = None
 
     @property
     def failed(self) -> int:
@@ -43,8 +43,10 @@ class Section:
         return sum(line.outcome != "passed" for line in self.lines)
 
 
-def expectations_section(name: str, results: Sequence[Any], num_rows: int | None) -> Section:
-    """What Great Expectations found in a table."""
+def expectations_section(name: str, results: Sequence[Any]) -> Section:
+    """What Great Expectations found in a table, or in its schema: one row with a type for each column."""
+    if name.endswith(_SCHEMA):
+        return Section(name.removesuffix(_SCHEMA), [_type_line(found) for found in results])
     lines = [
         Line(
             where_of(found) or "the table",
@@ -54,7 +56,16 @@ def expectations_section(name: str, results: Sequence[Any], num_rows: int | None
         )
         for found in results
     ]
-    return Section(name, _worst_first(lines), num_rows)
+    return Section(name, lines)
+
+
+def _type_line(found: Any) -> Line:
+    outcome = "passed" if found.success else "stopped"
+    allowed = found.expectation_config.kwargs.get("value_set")
+    if allowed is None:
+        return Line("the table", prose(found), instead(found), outcome)
+    types = shown(found.result.get("partial_unexpected_list") or allowed)
+    return Line(where_of(found), f"Is of type {shown(allowed)}.", types, outcome)
 
 
 def facts_section(name: str, facts: Mapping[str, Fact]) -> Section:
@@ -68,7 +79,7 @@ def facts_section(name: str, facts: Mapping[str, Fact]) -> Section:
         )
         for fact, (value, low, high) in facts.items()
     ]
-    return Section(name, _worst_first(lines))
+    return Section(name, lines)
 
 
 def write_data_docs(
@@ -76,11 +87,14 @@ def write_data_docs(
     artifact: str,
     gates: Sequence[Gate],
     sections: Sequence[Section],
+    num_rows: Mapping[str, int],
     failures: Sequence[str],
 ) -> None:
     """Write `index.html` into `directory`, which is made.
 
     Args:
+        sections: in the order of the checks; those of one name are put together.
+        num_rows: name of a section → how many rows its table has.
         failures: a line for each check that stops the run.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -99,7 +113,8 @@ def write_data_docs(
         artifact=artifact,
         gates=ordered,
         bounds=bounds,
-        sections=sorted(sections, key=lambda section: -section.failed),
+        sections=_by_table(sections),
+        num_rows=num_rows,
         failures=failures,
         counts={outcome: sum(gate.outcome == outcome for gate in gates) for outcome in _ORDER},
     )
@@ -118,5 +133,13 @@ def _within(value: float | None, low: float | None, high: float | None) -> bool:
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _worst_first(lines: Sequence[Line]) -> list[Line]:
-    return sorted(lines, key=lambda line: line.outcome == "passed")
+def _by_table(sections: Sequence[Section]) -> list[Section]:
+    """One section a table, those that failed first, and in each what failed first."""
+    lines: dict[str, list[Line]] = {}
+    for section in sections:
+        lines.setdefault(section.name, []).extend(section.lines)
+    merged = [
+        Section(name, sorted(below, key=lambda line: line.outcome == "passed"))
+        for name, below in lines.items()
+    ]
+    return sorted(merged, key=lambda section: section.failed == 0)
