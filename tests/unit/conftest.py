@@ -84,7 +84,7 @@ class Loop:
             "time_range": {"first": "2026-01-01T00:00:00+00:00", "last": "2026-02-01T00:00:00+00:00"},
         }
         (self.folder("interactions") / "profile.json").write_text(json.dumps(document))
-        return self.publish("interactions", "ingest")
+        return self.publish("interactions", "ingest", params={"source": {"kind": "synthetic"}})
 
     def dataset(
         self, user_ids: Sequence[Any], item_ids: Sequence[Any], train: Pairs, valid: Pairs, test: Pairs

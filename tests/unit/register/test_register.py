@@ -12,17 +12,21 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from components.catalog import REGISTER
-from components.core.errors import ConflictError, InfrastructureError, InvalidInputError
+from components.core.errors import ConflictError, GateFailedError, InfrastructureError, InvalidInputError
 from components.core.recipe import EvaluateParams, Evaluation, Promotion, RegisterParams
+from components.core.recipe.judgement import Policy
 from components.core.stage import Context
 from components.core.strategy import load_object
 from components.data.parquet import read_table
 from components.evaluate.run import run as evaluate
 from components.register.run import run as register
+from components.registry import probe
 from components.registry.champion import Champion, find_artifact, find_champion
 from components.registry.connection import connect
+from components.registry.promotion import Decision, Succession
 from components.registry.recommend import recommend
 
 NUM_USERS, NUM_ITEMS, MODEL = 12, 30, "toy"
@@ -91,11 +95,14 @@ class World:
         output = self.loop.folder("evaluation")
         evaluate(params, inputs, output, Context(None))  # type: ignore[arg-type]
         self.inputs["evaluation"] = self.loop.publish(
-            "evaluation", "evaluate", ["interactions", "dataset", "policy", "model"]
+            "evaluation",
+            "evaluate",
+            ["interactions", "dataset", "policy", "model"],
+            params=params.model_dump(mode="json"),
         )
         return json.loads((output / "verdict.json").read_text())
 
-    def register(self) -> dict[str, Any]:
+    def register(self, policy: Policy = "auto") -> dict[str, Any]:
         database = self.loop.root / "registry" / "mlflow.db"
         if not database.exists():
             database.parent.mkdir()
@@ -103,8 +110,9 @@ class World:
         inputs = {entry.name: self.inputs[entry.name] for entry in REGISTER.inputs}
         uris = {**{name: str(path) for name, path in inputs.items()}, "model": self.model_uri}
         output = self.loop.folder("registration")
-        register(self.params, inputs, output, Context(None, uris))  # type: ignore[arg-type]
-        load_object(REGISTER.contract)(output, self.params, {}, self.loop.root / "docs")
+        params = self.params.model_copy(update={"policy": policy})
+        register(params, inputs, output, Context(None, uris))  # type: ignore[arg-type]
+        load_object(REGISTER.contract)(output, params, {}, self.loop.root / "docs")
         document = json.loads((output / "registration.json").read_text())
         assert read_table(output / "registration.parquet").to_pylist()[0].items() <= document.items()
         return document
@@ -113,8 +121,21 @@ class World:
     def params(self) -> RegisterParams:
         recipe = {"name": MODEL, "training": {"l2": 1e-4}, "promotion": {"floors": {"ndcg@20": 0.05}}}
         return RegisterParams(
-            model=MODEL, tracking_uri=self.tracking_uri, experiment="experiments", recipe=recipe
+            model=MODEL,
+            tracking_uri=self.tracking_uri,
+            experiment="experiments",
+            ledger=f"{self.loop.root}/ledgers",
+            recipe=recipe,
         )
+
+    @property
+    def succession(self) -> Succession:
+        return Succession(MODEL, self.tracking_uri, self.params.ledger)
+
+    def steps(self) -> list[tuple[str, str | None, str | None]]:
+        return [
+            (entry.action, entry.from_version, entry.to_version) for entry in self.succession.ledger.read()
+        ]
 
     @property
     def client(self) -> mlflow.MlflowClient:
@@ -207,6 +228,7 @@ def test_champion_moves_only_when_a_model_is_better(world):
         "previous_champion_version": None,
         "reason": "there is no champion to beat, and it passes 1 floor",
         "run_id": world.client.get_model_version(MODEL, "1").run_id,
+        "ledger": f"{world.loop.root}/ledgers/{MODEL}",
     }
     worse = world.judge(0.2)
     assert (worse["promote"], worse["champion_version"]) == (False, "1")
@@ -234,17 +256,51 @@ def test_a_champion_that_changed_since_the_evaluation_is_a_conflict(world):
     assert len(world.client.search_model_versions(f"name = '{MODEL}'")) == 1
 
 
-def test_registering_again_after_a_crash_takes_up_the_same_version(world):
+def test_registering_again_after_a_crash_takes_up_the_same_version(world, monkeypatch):
     world.judge(0.4)
     first = world.register()
     assert world.register() == first
     # killed between the version and its aliases
     world.judge(0.9)
-    world.register()
-    world.client.set_registered_model_alias(MODEL, "champion", "1")
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", killed)
+    with pytest.raises(KeyboardInterrupt):
+        world.register()
+    monkeypatch.undo()
+    assert world.aliases() == {"challenger": "1", "champion": "1"}
     assert world.register()["version"] == "2"
     assert world.aliases() == {"challenger": "2", "champion": "2"}
     assert len(world.client.search_model_versions(f"name = '{MODEL}'")) == 2
+    assert world.steps() == [("promote", None, "1"), ("promote", "1", "2")]
+    # rolled back since: a late retry does not promote it again
+    world.succession.rollback(None, Decision(who="ann", why="complaints"))
+    assert world.register()["promoted"]
+    assert world.aliases() == {"challenger": "2", "champion": "1"}
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("policy", ["approve", "never"])
+def test_who_wins_waits_for_a_decision_under_other_policies(world, policy):
+    verdict = world.judge(0.5)
+    document = world.register(policy)
+    assert (verdict["promote"], document["promoted"], document["aliases"]) == (True, False, ["challenger"])
+    assert world.aliases() == {"challenger": "1"}
+    assert world.steps() == []
+    entry = world.succession.promote("1", Decision(who="ann", why="as agreed"))
+    assert entry.evidence["evaluation_sha256"] == world.loop.manifests["evaluation"].sha256
+    assert world.aliases() == {"challenger": "1", "champion": "1"}
+
+
+def test_a_version_that_does_not_answer_is_registered_and_not_promoted(world, monkeypatch):
+    world.judge(0.5)
+    monkeypatch.setattr(probe, "_ASKING", world.loop.root / "asking.py")
+    (world.loop.root / "asking.py").write_text('print(\'{"problems": ["nonsense"]}\')')
+    with pytest.raises(GateFailedError, match=r"toy, version 1: .*is not fit for use: nonsense"):
+        world.register()
+    assert world.aliases() == {"challenger": "1"}
+    assert world.steps() == []
 
 
 def test_the_run_holds_parameters_metrics_curves_hashes_recipe_and_report(world):
