@@ -9,7 +9,7 @@ import html
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -17,7 +17,7 @@ from typing import Any, final
 from airflow.sdk import Context
 from airflow.sdk.bases.notifier import BaseNotifier
 
-from components.catalog import EVALUATE, PROMOTE, REGISTER, position_of
+from components.catalog import EVALUATE, INGEST, PREPARE, PROMOTE, REGISTER, position_of
 from components.core.errors import RecloopError
 from components.core.gates import Gate, gates_of
 from components.core.recipe import Recipe
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _TIMEOUT_S = 5  # of a webhook; the callbacks of a task have 20 s
 _REASON_LENGTH = 1500
 _DECISIONS = {REGISTER.name: "registration.json", PROMOTE.name: "promotion.json"}
+_DOCS = {INGEST.name, PREPARE.name}
 _KEPT = re.compile(r"what was found is kept at (\S+)")
 
 
@@ -122,7 +123,9 @@ def tell_success(context: Context) -> None:
     spoke = [gate for gate in _gates(record) if gate.outcome != "passed"]
     if new and spoke:
         happened = f"{len(spoke)} of the gates of {record.stage} spoke; the run goes on"
-        _tell(recipe, "gate_warned", _message(recipe, context, happened, map(describe, spoke)), context)
+        docs = {"data docs": f"{record.uri}.checks/data_docs/index.html"} if record.stage in _DOCS else {}
+        message = _message(recipe, context, happened, [describe(gate) for gate in spoke], docs)
+        _tell(recipe, "gate_warned", message, context)
     if record.stage in _DECISIONS:
         promoted = new and (record.metrics or {}).get("promoted") == 1
         happened, reason = _decided(recipe, record)
@@ -166,7 +169,7 @@ def _message(
     recipe: Recipe,
     context: Context,
     happened: str,
-    reasons: Iterator[str] | Sequence[str] = (),
+    reasons: Sequence[str] = (),
     links: Mapping[str, str] | None = None,
 ) -> Message:
     task = context["ti"]
@@ -176,7 +179,7 @@ def _message(
         about=recipe.name,
         run=task.run_id,
         happened=happened,
-        reasons=list(reasons),
+        reasons=reasons,
         links={"log": task.log_url, **report, **(links or {})},
     )
 

@@ -119,6 +119,7 @@ def test_a_promotion_is_told_with_the_report_and_warnings_by_themselves(
         "*tiny: 1 of the gates of ingest spoke; the run goes on*",
         "• new_items of champion: got 0.3, need at most 0.2",
     ]
+    assert warned.endswith("\ndata docs: `/store/ingest.checks/data_docs/index.html`")
     assert promoted.splitlines()[:2] == ["*tiny: version 7 of tiny is champion*", "• it is better"]
     assert "report: `/store/evaluate/report.html`" in promoted
     assert [letter["Subject"] for letter in mail.mails] == [
