@@ -13,11 +13,12 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from components.catalog import position_of
 from components.core.errors import IntegrityError, RecloopError, is_retryable
+from components.core.gates import gates_of, summary_of
 from components.core.recipe import Recipe
 from components.core.recipe.reading import read_recipe
 from components.core.runs import Invocation, StageRecord, plan, read_record, record_place, write_record
 from components.core.stage import StageSpec
-from components.core.store import open_store
+from components.core.store import join, open_store
 from dags import COMMENT, OVERRIDES, champion_of
 from dags.deliveries import agreed, events_of
 from dags.runners.base import Runner, reason_of
@@ -43,8 +44,10 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         recipe: path of the recipe; read anew with the run's parameters when the task starts.
         artifacts: artifact name → what the stage that made it returned (its `output`).
 
-    Returns (XCom): `{"uri", "sha256", "metrics", "skipped"}` of the artifact. Every outlet gets an event
-    with the same as its extra; an `AssetAlias` among the outlets only when a model was promoted just now.
+    Returns (XCom): `{"uri", "sha256", "metrics", "skipped", "gates", "pages"}` of the artifact; `gates` as
+    `summary_of` has them, `pages` the URIs of what people read. Every outlet gets an event with the same as
+    its extra; an `AssetAlias` among the outlets only when a model was promoted just now. Of a stage that
+    failed, `gates` is an XCom of its own.
 
     Raises:
         AirflowFailException: a gate, the data or the recipe: a retry would only fail again.
@@ -75,6 +78,8 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
         except StageFailedError as error:
             failed = StageRecord.failed(self.spec.name, str(error), started)
             self._remember(place, replace(failed, gates=error.gates))
+            if error.gates:
+                context["ti"].xcom_push("gates", self._tell(error.gates))
             kind = AirflowException if error.retryable else AirflowFailException
             raise kind(f"{self.spec.name}: {error}") from None
         except AirflowTaskTimeout:
@@ -86,6 +91,8 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
             "sha256": result.sha256,
             "metrics": dict(result.metrics or {}),
             "skipped": result.status == "skipped",
+            "gates": self._tell(result.gates),
+            "pages": self._pages(result.uri),
         }
         self._announce(recipe, context, value)
         return value
@@ -139,6 +146,30 @@ class StageOperator(BaseOperator):  # type: ignore[misc]  # Airflow's types are 
             write_record(place, record)
         except RecloopError as error:  # a failure to remember must not hide the failure
             self.log.warning("the run's record cannot be written: %s", error)
+
+    def _tell(self, gates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """A summary of what gates found; it stands in the task's log too, with those that spoke."""
+        found = gates_of({"gates": gates})
+        summary = summary_of(found)
+        if found:
+            counts = [f"{len(summary[outcome])} {outcome}" for outcome in ("warned", "held", "stopped")]
+            self.log.info("gates: %d passed, %s", summary["passed"], ", ".join(counts))
+        for gate in found:
+            if not gate.passed:
+                self.log.warning("gate %s: %s: %s", gate.outcome, gate.subject, gate.told or gate.name)
+        return summary
+
+    def _pages(self, uri: str) -> dict[str, str]:
+        """What a stage has left for people, by name."""
+        places = {"report": join(uri, "report.html"), "data_docs": f"{uri}.checks/data_docs/index.html"}
+        try:
+            found = {name: place for name, place in places.items() if open_store(place).exists(place)}
+        except RecloopError as error:  # the artifact stands; these are only told
+            self.log.warning("the stage's pages cannot be looked for: %s", error)
+            found = {}
+        for name, place in found.items():
+            self.log.info("%s: %s", name, place)
+        return found
 
     def _announce(self, recipe: Recipe, context: Context, value: dict[str, Any]) -> None:
         promoted = value["metrics"].get("promoted") == 1 and not value["skipped"]

@@ -49,6 +49,18 @@ def gates_of(validation: Mapping[str, Any]) -> list[Gate]:
     ]
 
 
+def summary_of(gates: Iterable[Gate]) -> dict[str, Any]:
+    """How many passed, and which did not: outcome → `subject: name` of each."""
+    found = list(gates)
+    return {
+        "passed": sum(gate.passed for gate in found),
+        **{
+            outcome: [f"{gate.subject}: {gate.name}" for gate in found if gate.outcome == outcome]
+            for outcome in _SPOKEN.values()
+        },
+    }
+
+
 def warnings_of(gates: Iterable[Gate]) -> list[str]:
     """One line for each gate that spoke and let the run go on."""
     return [

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from components.core import columns
 from components.core.errors import ConflictError
+from components.core.gates import gates_of, summary_of
 from components.core.lineage import read_lineage
 from components.core.manifest import Manifest
 from components.core.policy import Policy
@@ -18,7 +19,7 @@ from components.core.recipe import RegisterParams
 from components.core.stage import Context
 from components.data.document import read_document, write_document
 from components.data.parquet import read_table, write_table
-from components.register.card import CARD_FILE, Facts, render_card, shorten
+from components.register.card import CARD_FILE, Facts, render_card, shorten, spaced
 from components.registry import champion
 from components.registry.connection import connect, reaching
 from components.registry.evidence import changed
@@ -47,7 +48,11 @@ def run(
     """
     manifests = read_lineage(inputs)
     verdict = read_document(inputs["evaluation"] / "verdict.json")
-    tags = _version_tags(manifests, context.uris)
+    tags = {
+        **_version_tags(manifests, context.uris),
+        "recloop.verdict": "promote" if verdict["promote"] else "keep",
+        **_gate_tags(manifests),
+    }
     client = connect(params.tracking_uri)
     with reaching(params.tracking_uri):
         keys = (champion.MODEL_SHA256, champion.EVALUATION_SHA256)
@@ -59,7 +64,9 @@ def run(
             version = _publish(client, params, inputs, manifests, verdict, tags)
         card = render_card(Facts.read(params, version.version, inputs, manifests))
         (output / CARD_FILE).write_text(card, encoding="utf-8")
-        describe(client, params.model, version, output / CARD_FILE, shorten(card, MAX_DESCRIPTION_LENGTH))
+        describe(
+            client, params.model, version, output / CARD_FILE, shorten(spaced(card), MAX_DESCRIPTION_LENGTH)
+        )
         client.set_registered_model_alias(params.model, champion.CHALLENGER, version.version)
     succession = Succession(params.model, params.tracking_uri, params.ledger)
     promoted = bool(verdict["promote"]) and params.policy == "auto"
@@ -79,6 +86,17 @@ def _version_tags(manifests: Mapping[str, Manifest], uris: Mapping[str, str]) ->
         tags[f"recloop.{name}_sha256"] = manifest.sha256
         tags[f"recloop.{name}_uri"] = uris[name]
     return tags
+
+
+def _gate_tags(manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """How many gates there were by outcome, and which spoke."""
+    found = summary_of(gate for manifest in manifests.values() for gate in gates_of(manifest.validation))
+    passed = found.pop("passed")
+    return {
+        "recloop.gates_passed": str(passed),
+        **{f"recloop.gates_{outcome}": str(len(names)) for outcome, names in found.items()},
+        "recloop.gates_spoken": ", ".join(name for names in found.values() for name in names) or "none",
+    }
 
 
 def _publish(
@@ -115,10 +133,15 @@ def _record(
     told = {"recipe": params.recipe, "policy": policy.patch, "trained": training["training"]}
     means = read_table(inputs["evaluation"] / "metrics.parquet").to_pylist()
     metrics = {f"{row[columns.METRIC]}@{row[columns.K]}": row[columns.VALUE] for row in means}
+    gates: list[dict[str, Any]] = []
     for manifest in manifests.values():
         metrics[f"{manifest.stage}/wall_seconds"] = (manifest.ended - manifest.started).total_seconds()
         for name, value in manifest.metrics.items():
             metrics[f"{manifest.stage}/{name}"] = value
+        for gate in gates_of(manifest.validation):
+            gates.append({"stage": manifest.stage, **gate.document()})
+            if gate.value is not None:
+                metrics[f"gate/{manifest.stage}/{gate.subject}/{gate.name}"] = gate.value
     return RunRecord(
         experiment=params.experiment,
         params=dict(_flatten(told)),
@@ -130,6 +153,7 @@ def _record(
         tags={**tags, **{f"recloop.{name}_sha256": sha256 for name, sha256 in lineage.items()}},
         recipe=params.recipe,
         files=[inputs["evaluation"] / "report.html"],
+        gates=gates,
     )
 
 

@@ -27,6 +27,7 @@ class RunRecord:
         curves: name → (step, value) pairs.
         recipe: stored as `recipe.yaml`.
         files: stored under their own names.
+        gates: what gates found, one row each; stored as the table `gates.json`.
     """
 
     experiment: str
@@ -36,6 +37,7 @@ class RunRecord:
     tags: Mapping[str, str]
     recipe: Mapping[str, Any]
     files: Sequence[Path]
+    gates: Sequence[Mapping[str, Any]] = ()
 
 
 @final
@@ -86,6 +88,9 @@ def publish(
             mlflow.log_dict(dict(run.recipe), "recipe.yaml")
             for path in run.files:
                 mlflow.log_artifact(str(path))
+            if run.gates:
+                columns = {name: [gate[name] for gate in run.gates] for name in run.gates[0]}
+                mlflow.log_table(columns, "gates.json")
             logged = _log_model(tables, example)
         _ensure_registered(client, model)
         created = client.create_model_version(

@@ -59,6 +59,8 @@ def test_a_run_passes_uris_and_announces_artifacts(
     assert fake_stages.params("prepare")["seed"] == 7
     assert fake_stages.params("retrain")["training"]["model"]["dim"] == 8  # type: ignore[index]
     said = {"uri": "/store/retrain", "sha256": "ab" * 32, "metrics": {"promoted": 1.0}, "skipped": False}
+    silent = {"passed": 0, "warned": [], "held": [], "stopped": []}
+    said |= {"gates": silent, "pages": {}}
     assert dag_run.get_task_instance("retrain").xcom_pull(task_ids="retrain") == said
     events = asset_events(dag_run)
     assert set(events) == {"recloop/tiny/dataset", "recloop/tiny/model", "recloop/tiny/champion"}
