@@ -34,6 +34,8 @@ class Page:
     checks: Checks
     search_summary: str
     search: Sequence[Chart]
+    start_summary: str
+    start_tables: Sequence[Table]
     curves: Sequence[Chart]
     parts: Sequence[Share]
     data_charts: Sequence[Chart]
@@ -62,6 +64,8 @@ def build_page(findings: Findings) -> Page:
         checks=checks(findings),
         search_summary=training.search_summary(findings),
         search=list(training.search_charts(findings)),
+        start_summary=training.start_summary(findings),
+        start_tables=list(training.start_tables(findings)),
         curves=list(training.curves(findings)),
         parts=data.parts(findings),
         data_charts=list(data.data_charts(findings)),

@@ -80,6 +80,40 @@ def curves(findings: Findings) -> Iterator[Chart]:
             yield line_chart(title, "epoch", series, best=marked, colors=colors, note=note)
 
 
+def start_summary(findings: Findings) -> str:
+    """Where training began, and what the check against a cold start found."""
+    document = findings.training
+    warm, check = document["warm_start"], document["warm_check"]
+    told = f"Training began from {STARTS[warm['from']]} weights."
+    if warm["from"] == "champion" and document["training"]["warm_scale"] != 1:
+        told += f" They were multiplied by {document['training']['warm_scale']:g}."
+    if warm["from"] != "champion" and warm["champion_sha256"] is not None:
+        told += " Nothing of the champion's fits."
+    if check:
+        found = {name: f"{run['value']:.4f} in {run['epochs']} epochs" for name, run in check.items()}
+        metric = metric_name(document["training"]["metric"])
+        told += f" {metric} on validation: {found['warm']}; from random weights {found['cold']}."
+    return told
+
+
+def start_tables(findings: Findings) -> Iterator[Table]:
+    """What became of each of the champion's tensors."""
+    tensors = findings.training["warm_start"]["tensors"]
+    if not tensors:
+        return
+    rows = [
+        (
+            name,
+            f"{became['rows']}s" if became["rows"] else "whole",
+            *(f"{became[key]:,}" for key in ("carried", "fresh", "lost")),
+            became["reason"],
+        )
+        for name, became in sorted(tensors.items())
+    ]
+    header = ("tensor", "rows", "carried over", "fresh", "lost", "")
+    yield Table(caption="The champion's weights", header=header, rows=rows)
+
+
 def settings(findings: Findings) -> Iterator[Table]:
     """The configuration, section by section; the third column marks what the search decided."""
     patched = tuple(findings.policy.patch)

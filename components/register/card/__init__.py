@@ -13,11 +13,12 @@ from components.register.card.content import build_card
 from components.register.card.facts import Facts
 from components.register.card.markdown import code, inline, table
 
-__all__ = ["CARD_FILE", "Facts", "render_card", "shorten"]
+__all__ = ["CARD_FILE", "Facts", "render_card", "shorten", "spaced"]
 
 CARD_FILE: Final = "model_card.md"
 _HERE = Path(__file__).parent
 _SECTION = "\n## "
+_CELL_END = re.compile(r"(?<=[^-: ]) \|(?=.*[^-:| \n])")  # in a row that holds more than rules, but its last
 
 
 def render_card(facts: Facts) -> str:
@@ -33,6 +34,11 @@ def render_card(facts: Facts) -> str:
     environment.filters |= {"code": code, "inline": inline, "table": table}
     text = environment.get_template("model_card.md.j2").render(card=build_card(facts))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def spaced(card: str) -> str:
+    """The card with wide blanks in its tables: MLflow's page sets one cell right beside the next."""
+    return _CELL_END.sub("&ensp; |", card)
 
 
 def shorten(card: str, max_length: int) -> str:

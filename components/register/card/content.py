@@ -62,7 +62,7 @@ def build_card(facts: Facts) -> Content:
         words=facts.card,
         data=list(_data(facts)),
         sources=list(_sources(facts)),
-        method=list(_method(facts)),
+        method=[*_method(facts), *_made_with(facts)],
         candidates=_candidates(facts.policy.decision),
         carried=_carried(facts.training["warm_start"]),
         metrics=_metrics(verdict),
@@ -87,9 +87,6 @@ def _about(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "recipe", code(facts.params.experiment)
     yield "task", f"ranking: raw user ids in, the best items with their scores out; {code(kind)}"
     yield "evaluated", f"{evaluation.ended:%Y-%m-%d %H:%M} UTC"
-    yield "code", _code(evaluation.code_version, model.git_sha, model.image_digest)
-    yield "made with", ", ".join(f"{name} {model.packages[name]}" for name in sorted(model.packages))
-    yield "seed", str(model.seed)
     yield "model artifact", code(f"sha256 {model.sha256}")
 
 
@@ -166,6 +163,14 @@ def _method(facts: Facts) -> Iterator[tuple[str, str]]:
             f"{check['cold']['epochs']} epochs; from these {check['warm']['value']:.4f} in "
             f"{check['warm']['epochs']}",
         )
+
+
+def _made_with(facts: Facts) -> Iterator[tuple[str, str]]:
+    model = facts.manifests["model"]
+    yield "seed", str(model.seed)
+    yield "code", _code(model.code_version, model.git_sha, model.image_digest)
+    yield "packages", ", ".join(f"{name} {version}" for name, version in sorted(model.packages.items()))
+    yield "device", inline(model.device)
 
 
 def _searched(facts: Facts) -> str:

@@ -1,6 +1,7 @@
 """The report's drawing: axes, ticks and numbers with known answers, and odd findings that must still show."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,16 @@ def test_without_search_validation_or_hits_there_is_still_a_report_and_text_is_e
     write_table(pa.table({"epoch": pa.array([], pa.int32())}), loop.root / "policy" / "trajectory.parquet")
     inputs["policy"] = loop.publish("policy", "search", ["dataset"], params={"search": {"kind": "none"}})
     loop.model(["u", "v"], ["a", "b", "c"], np.ones((2, 1)), np.array([[3.0], [2.0], [1.0]]))
+    training = loop.root / "model" / "training.json"
+    document = json.loads(training.read_text())
+    document["training"]["warm_scale"] = 0.5
+    users = {"rows": "user", "carried": 1000, "fresh": 20, "lost": 3, "reason": ""}
+    document["warm_start"] = {"from": "champion", "champion_sha256": "0" * 64, "tensors": {"users": users}}
+    document["warm_check"] = {
+        "warm": {"value": 0.25, "epochs": 4, "best_epoch": 1},
+        "cold": {"value": 0.125, "epochs": 9, "best_epoch": 6},
+    }
+    training.write_text(json.dumps(document))
     history = {"epoch": pa.array([1], pa.int32()), "train_loss": [0.5]}
     write_table(pa.table(history), loop.root / "model" / "history.parquet")
     inputs["model"] = loop.publish("model", "retrain", ["dataset", "policy"])
@@ -128,6 +139,9 @@ def test_without_search_validation_or_hits_there_is_still_a_report_and_text_is_e
     assert run(params, inputs, output, Context(None))["recall@1"] == 0.0  # type: ignore[arg-type]
     report = (output / "report.html").read_text()
     assert "Nothing was searched" in report
+    assert "Training began from the champion&#39;s weights. They were multiplied by 0.5." in report
+    assert "NDCG@20 on validation: 0.2500 in 4 epochs; from random weights 0.1250 in 9 epochs." in report
+    assert re.search(r"users</td>\s*<td>1,000</td>\s*<td>20</td>\s*<td>3</td>", report)
     assert "No champion yet" in report
     assert "<script" not in report
     assert "&lt;script&gt;alert" in report

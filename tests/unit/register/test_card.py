@@ -14,7 +14,7 @@ from components.core.manifest import Manifest
 from components.core.recipe import Evaluation, RegisterParams
 from components.core.recipe.judgement import Promotion
 from components.data.document import read_document, write_document
-from components.register.card import Facts, render_card, shorten
+from components.register.card import Facts, render_card, shorten, spaced
 from components.register.card.markdown import code, inline, public
 
 SECRETS = ("hunter2", "AKIAEXAMPLE", "X-Amz-Signature", "tok3n")
@@ -216,6 +216,15 @@ def test_text_stays_text(text: str) -> None:
     html = markdown.render("| a |\n| :-- |\n" + "\n".join(f"| x {cell} |" for cell in cells))
     assert html.count("<td") == len(cells)
     assert not re.search(r"<(?!/?(table|thead|tbody|tr|th|td|code)\b)", html)
+
+
+def test_cells_stand_apart_on_mlflows_page_and_nothing_else_changes(made: Any) -> None:
+    card = render_card(made(champion=True, words={"intended_use": "a | b"}))
+    told = spaced(card)
+    assert told.replace("&ensp;", "") == card
+    assert "| **ndcg@20**&ensp; | 0.3000&ensp; | +0.0500 [" in told
+    assert "| :-- | --: |" in told
+    assert not [line for line in told.splitlines() if line.endswith("&ensp; |") or "&ensp;&" in line]
 
 
 def test_a_long_card_is_cut_between_sections(made: Any) -> None:
