@@ -126,11 +126,12 @@ class Recipe(Config):
                 f"prepare.split.kind: got '{split.kind}', but source.parts is "
                 f"{'not set' if self._parts is None else 'set'}; a source in parts goes with 'given'"
             )
-        elif self.search.kind != "none" and not self.has_validation:
-            yield (
-                f"search.kind: got '{self.search.kind}', which needs validation data; "
-                "give prepare.split a valid part"
-            )
+        elif not self.has_validation:
+            needs = "needs validation data; give prepare.split a valid part"
+            if self.search.kind != "none":
+                yield f"search.kind: got '{self.search.kind}', which {needs}"
+            if self.training.warm_check is not None:
+                yield f"training.warm_check: {needs}"
         if split.kind == "temporal" and isinstance(self.source, SessionsSource):
             yield "prepare.split.kind: got 'temporal', which needs timestamps; sessions have none"
         if split.kind == "temporal" and columns is not None and columns.timestamp is None:

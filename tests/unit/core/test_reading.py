@@ -250,6 +250,18 @@ def test_cron_forms(cron):
     assert build(f"schedule={{kind: cron, cron: '{cron}'}}").schedule.cron == cron
 
 
+def test_what_validates_needs_validation_data():
+    with pytest.raises(InvalidInputError) as error:
+        build(
+            "prepare.split={kind: random, ratio: [4, 0, 1]}",
+            "search={kind: autosample}",
+            "training.warm_check={}",
+        )
+    text = str(error.value)
+    assert "search.kind: got 'autosample', which needs validation data" in text
+    assert "training.warm_check: needs validation data" in text
+
+
 def test_contradictions_between_sections_are_told_together():
     with pytest.raises(InvalidInputError) as error:
         build("promotion.metric=ndcg@7", "prepare.split={kind: given}", "prepare.min_rating=4")
