@@ -82,6 +82,7 @@ def _funnel(profile: Mapping[str, Any], preparation: Mapping[str, Any]) -> Table
         ("rows delivered", (profile["rows"], None, None)),
         ("− rejected", (profile["rejected_rows"], None, None)),
         ("− duplicates", (profile["duplicates_dropped"], None, None)),
+        *_pairing(profile),
         ("interactions", (profile["interactions"], profile["users"], profile["items"])),
         ("− rated too low", (preparation["below_min_rating"], None, None)),
         (
@@ -102,10 +103,23 @@ def _funnel(profile: Mapping[str, Any], preparation: Mapping[str, Any]) -> Table
     return Table(caption="From delivery to dataset", header=("", "interactions", "users", "items"), rows=rows)
 
 
+def _pairing(profile: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, None, None]]]:
+    """How rows of sessions become pairs of items; nothing for other sources."""
+    if sessions := profile.get("sessions"):
+        yield f"rows of {number(sessions['sessions'])} sessions", (sessions["rows"], None, None)
+        yield "pairs of items in them", (profile["interactions"] + sessions["rare_pairs"], None, None)
+        yield "− pairs in too few sessions", (sessions["rare_pairs"], None, None)
+
+
 def _preparation(profile: Mapping[str, Any], preparation: Mapping[str, Any]) -> Table:
     split = preparation["split"]
     told = {
         "density as delivered": f"{100 * profile['density']:.3g} %",
+        **{
+            f"sessions {why}": number(profile["sessions"][key])
+            for key, why in (("alone", "with one item"), ("too_long", "left out as too long"))
+            if profile.get("sessions")
+        },
         "split": split["kind"],
         **{words(key): value for key, value in split.items() if key not in {"kind", "sizes"}},
         "core reached": f"{preparation['core_reached']['users']} × {preparation['core_reached']['items']}",
