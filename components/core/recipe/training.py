@@ -161,8 +161,7 @@ class Training(Config):
     )
     warm_scale: Annotated[float, Field(gt=0, le=1)] = Field(
         default=1.0,
-        description="the champion's weights are multiplied by this: 1 takes them as they are, less leaves more "
-        "to be learned anew",
+        description="the champion's weights are multiplied by this; below 1 more is learned anew",
     )  # the shrinking of Ash & Adams (2020), On Warm-Starting Neural Network Training, §5
     new_rows: Literal["random", "mean"] = Field(
         default="random",
