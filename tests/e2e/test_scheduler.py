@@ -216,7 +216,7 @@ def test_deliveries_become_runs_in_their_order(
         cwd=HOME,
         capture_output=True,
         text=True,
-        timeout=2 * WAIT_S,
+        timeout=4 * WAIT_S,
     )
     said = announced.stdout.splitlines()
     assert said[:3] == ["announced shop 0", "announced shop 7", "announced shop 1"], announced.stderr
