@@ -10,15 +10,20 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
+from components.catalog import INGEST, PREPARE
 from components.core.errors import GateFailedError, InvalidInputError
 from components.core.gates import gates_of
+from components.core.recipe import IngestParams, PrepareParams
 from components.core.recipe.expectations import CORE, REFUSED
-from components.core.recipe.quality import Expectation
+from components.core.recipe.quality import Expectation, Quality
 from components.core.recipe.schema import recipe_schema
+from components.core.recipe.source import SyntheticSource
+from components.core.strategy import load_object
 from components.data.contracts.data_docs import bounds
 from components.data.contracts.examination import Examination
 from components.data.contracts.findings import shown
 from components.data.contracts.own import check
+from components.data.parquet import write_table
 
 SCHEMA = pa.schema(
     {"user_id": pa.string(), "item_id": pa.string(), "rating": pa.float64(), "timestamp": pa.int64()}
@@ -141,6 +146,23 @@ def test_what_cannot_be_asked_is_told_before_any_work(expectation: Expectation, 
     with pytest.raises(InvalidInputError, match=message) as error:
         check([expectation], {"interactions": SCHEMA})
     assert str(error.value).startswith(f"quality.expectations: {expectation.expect} over interactions: argum")
+
+
+def test_stages_look_at_their_expectations_first(tmp_path: Path) -> None:
+    """Neither has written anything; prepare knows the columns that the interactions bring with them."""
+    wrong = own("column_values_to_be_unique", column="colour")
+    source = SyntheticSource(num_users=20, num_items=20)
+    params = IngestParams(source=source, quality=Quality(expectations=(wrong,)), seed=1)
+    ingest, prepare = (load_object(spec.run) for spec in (INGEST, PREPARE))
+    output = tmp_path / "output"
+    output.mkdir()
+    with pytest.raises(InvalidInputError, match="one of the columns user_id, item_id, timestamp"):
+        ingest(params, {}, output, None)
+    write_table(TABLE, tmp_path / "interactions.parquet")
+    over_train = wrong.model_copy(update={"table": "train"})
+    with pytest.raises(InvalidInputError, match="one of the columns user, item, rating, timestamp"):
+        prepare(PrepareParams(expectations=(over_train,), seed=1), {"interactions": tmp_path}, output, None)
+    assert not list(output.iterdir())
 
 
 def examined(tmp_path: Path, *expectations: Expectation) -> Examination:

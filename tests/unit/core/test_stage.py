@@ -134,10 +134,12 @@ def test_what_fails_leaves_nothing_that_looks_finished(toy, source, tmp_path, ou
     assert not result.skipped
 
 
-def test_what_gates_found_is_told_whether_the_work_was_done_or_not(toy, source, tmp_path, output):
+def test_what_gates_found_is_told_whether_the_work_was_done_or_not(toy, source, tmp_path, output, caplog):
     """Beside the artifact lie the pages; the gates are in the result, also of work that was done before."""
     params = toy.ToyParams(behave="warn")
     result = execute(toy.COUNT, params, {"source": str(source)}, output)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["a gate warns: count.txt: 0 lines, need 1"]
     assert [(gate["name"], gate["outcome"]) for gate in result.gates] == [("lines", "warned")]
     key = result.uri.rpartition("/")[2]
     assert visible(tmp_path / "out") == [
