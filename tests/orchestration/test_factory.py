@@ -36,7 +36,7 @@ def test_the_golden_dag(write_recipe: WriteRecipe) -> None:
         "retrain": (["prepare", "search"], "gpu", ["recloop/tiny/model"]),
         "evaluate": (["ingest", "prepare", "retrain", "search"], "gpu", []),
         "register": (
-            ["evaluate", "prepare", "retrain", "search"],
+            ["evaluate", "ingest", "prepare", "retrain", "search"],
             "default_pool",
             ["recloop/tiny/champion"],
         ),
@@ -158,7 +158,7 @@ def test_a_broken_recipe_leaves_the_others_alone(
     again.write_text(good.read_text())
     monkeypatch.setenv("RECLOOP_RECIPES", f"{good.parent}:{good.parent / 'gone.yaml'}")
     bag = DagBag(HOME / "dags", bundle_path=HOME / "dags", bundle_name="test")
-    assert list(bag.dags) == ["tiny"]
+    assert sorted(bag.dags) == ["recloop_promote", "recloop_rollback", "tiny"]
     assert bag.dags["tiny"].relative_fileloc == "recipes.py"
     assert list(bag.import_errors) == ["recipe_errors.py"]  # else Airflow would disable recipes.py
     message = bag.import_errors["recipe_errors.py"]
