@@ -71,7 +71,7 @@ class Evidence:
 
 
 def read_evidence(version: str, tags: Mapping[str, str]) -> Evidence:
-    """The evaluation that a version's tags name, checked against the hashes that were taken of it."""
+    """The evaluation that a version's tags name, if it has the hash that was taken of it."""
     uri, sha256 = tags.get(EVALUATION_URI), tags.get(EVALUATION_SHA256)
     verdict, lacks = None, ""
     if uri is None or sha256 is None:
@@ -81,6 +81,8 @@ def read_evidence(version: str, tags: Mapping[str, str]) -> Evidence:
             verdict = _read_verdict(uri, sha256)
         except FileNotFoundError:
             lacks = f"its evaluation is not at {uri}: gone, or on another machine"
+        except (IntegrityError, ValueError) as error:  # a rollback must not fail on this
+            lacks = f"its evaluation cannot be believed: {error}"
     return Evidence(
         version=version,
         model_sha256=tags.get(MODEL_SHA256),

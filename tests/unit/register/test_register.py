@@ -219,14 +219,14 @@ def test_a_list_ends_where_the_items_do(world):
 
 
 def test_champion_moves_only_when_a_model_is_better(world):
-    assert world.judge(0.4)["promote"]
+    first = world.judge(0.4)
     assert world.register() == {
         "model": MODEL,
         "version": "1",
         "aliases": ["challenger", "champion"],
         "promoted": True,
         "previous_champion_version": None,
-        "reason": "there is no champion to beat, and it passes 1 floor",
+        "reason": first["reason"],
         "run_id": world.client.get_model_version(MODEL, "1").run_id,
         "ledger": f"{world.loop.root}/ledgers/{MODEL}",
     }
@@ -243,6 +243,7 @@ def test_champion_moves_only_when_a_model_is_better(world):
         version="3",
         model_uri=world.model_uri,
         model_sha256=world.loop.manifests["model"].sha256,
+        dataset_uri=str(world.inputs["dataset"]),
     )
 
 

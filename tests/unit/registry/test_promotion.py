@@ -60,7 +60,7 @@ def test_a_model_keeps_its_ledger(registered: Registered) -> None:
         ("3", ConflictError, "compared with version 7; now it is version 1"),
         ("4", ConflictError, "compared with no champion; now it is version 1"),
         ("5", InvalidInputError, "toy, version 5: its evaluation is not at .*: gone"),
-        ("6", IntegrityError, "is not the evaluation that the version was registered with"),
+        ("6", InvalidInputError, "cannot be believed: .* is not the evaluation that the version was"),
         ("7", InvalidInputError, "toy, version 7: no run has registered it"),
         ("8", InvalidInputError, "toy: there is no version 8"),
     ],
@@ -82,7 +82,7 @@ def test_what_has_no_evidence_is_refused_unless_forced(
     assert registered.steps() == [("promote", "ann", None, "1")]
     assert registered.champion == "1"
     forced = Decision(who="bob", why="I know better", force=True)
-    if version in {"2", "3", "4", "5", "7"}:
+    if version in {"2", "3", "4", "5", "6", "7"}:
         entry = registered.succession.promote(version, forced)
         assert entry.evidence["forced"] is True
         assert registered.champion == version
