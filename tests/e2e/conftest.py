@@ -17,7 +17,7 @@ source: {kind: synthetic, num_users: 150, num_items: 80, interactions_per_user: 
 prepare: {core: 3}
 search: {kind: autosample, epochs: 2, samplers: [{kind: uniform}, {kind: popularity}]}
 training: {model: {kind: mf, dim: 8}, learning_rate: 0.01, batch_size: 256, epochs: 3, device: cpu}
-promotion: {floors: {ndcg@20: 0.01}}
+promotion: {floors: {ndcg@20: 0.01}, beat: []}
 orchestration: {retries: 2, retry_delay_s: 1, max_retry_delay_s: 2}
 """
 
