@@ -41,7 +41,8 @@ def run(
     else:
         entry = succession.reject(version or succession.challenger(), decision)
     _write(output, params, entry)
-    return {"promoted": float(entry.action != "reject"), "entry": float(entry.sequence)}
+    champion = {} if entry.to_version is None else {"version": float(entry.to_version)}
+    return {"promoted": float(entry.action != "reject"), "entry": float(entry.sequence), **champion}
 
 
 def _version(params: PromoteParams, inputs: Mapping[str, Path]) -> str | None:

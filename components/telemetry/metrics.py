@@ -36,8 +36,9 @@ class Metrics:
         """One push; what belongs to the champion goes into a group of its own."""
         group = {"recipe": self._watched.recipe or "", "stage": record.stage}
         _push(registry_of(record), group)
-        if (record.metrics or {}).get("promoted") == 1 and record.status == "done":
-            _push(_champion(record), {"recipe": group["recipe"], "stage": "champion"})
+        found = record.metrics or {}
+        if found.get("promoted") == 1 and "version" in found and record.status == "done":
+            _push(_champion(record, found["version"]), {"recipe": group["recipe"], "stage": "champion"})
 
 
 def registry_of(record: StageRecord) -> CollectorRegistry:
@@ -80,10 +81,9 @@ def registry_of(record: StageRecord) -> CollectorRegistry:
     return registry
 
 
-def _champion(record: StageRecord) -> CollectorRegistry:
+def _champion(record: StageRecord, version: float) -> CollectorRegistry:
     registry = CollectorRegistry()
-    version = Gauge("recloop_champion_version", "Version of the champion.", registry=registry)
-    version.set((record.metrics or {})["version"])
+    Gauge("recloop_champion_version", "Version of the champion.", registry=registry).set(version)
     since = Gauge("recloop_champion_since_timestamp_seconds", "When it became champion.", registry=registry)
     since.set(_timestamp(record.started) + record.seconds)
     return registry

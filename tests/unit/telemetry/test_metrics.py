@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from components.catalog import EVALUATE, REGISTER
+from components.catalog import EVALUATE, PROMOTE, REGISTER
 from components.core.observing import Observation, Watched
 from components.core.runs import StageRecord
 from components.telemetry.metrics import registry_of
@@ -38,7 +38,7 @@ def push(gateway: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[StageRecord
     monkeypatch.setenv("PROMETHEUS_PUSHGATEWAY_URL", gateway)
 
     def push(record: StageRecord) -> Mapping[str, object]:
-        spec = {"evaluate": EVALUATE, "register": REGISTER}[record.stage]
+        spec = {"evaluate": EVALUATE, "register": REGISTER, "promote": PROMOTE}[record.stage]
         watched = Watched(
             spec=spec,
             inputs={},
@@ -121,6 +121,8 @@ def test_the_champion_is_a_group_of_its_own(push, record):
     assert push(promoted)["shop/champion champion_version"] == 3
     found = push(replace(promoted, metrics={"version": 4.0, "promoted": 0.0}))
     assert found["shop/champion champion_version"] == 3
+    rolled_back = replace(promoted, stage="promote", metrics={"version": 2.0, "promoted": 1.0, "entry": 2.0})
+    assert push(rolled_back)["shop/champion champion_version"] == 2
     assert found["shop/champion champion_since_timestamp_seconds"] == ENDED
 
 
