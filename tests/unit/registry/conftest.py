@@ -46,6 +46,30 @@ def verdict(*, promote: bool = True, champion: str | None = None) -> Verdict:
     )
 
 
+def finish(place: Path, artifact: str, key: str) -> Manifest:
+    """Write the manifest that makes files an artifact."""
+    manifest = Manifest(
+        stage=artifact,
+        artifact=artifact,
+        key=key,
+        params={},
+        code_version="0",
+        git_sha=None,
+        image_digest=None,
+        inputs={},
+        files=describe_files(place, {}),
+        metrics={},
+        validation={},
+        seed=1,
+        device="cpu",
+        packages={},
+        started=DAY,
+        ended=DAY,
+    )
+    (place / MANIFEST).write_bytes(manifest.to_json())
+    return manifest
+
+
 @dataclass
 class Registered:
     """The model `toy`: versions share one logged model, and have an evaluation each."""
@@ -69,25 +93,7 @@ class Registered:
         place = self.root / f"evaluation-{len(self.evaluations) + 1}"
         place.mkdir()
         write_document(verdict(promote=promote, champion=champion).document(), place / VERDICT_FILE)
-        manifest = Manifest(
-            stage="evaluate",
-            artifact="evaluation",
-            key=f"{len(self.evaluations)}" * 64,
-            params={},
-            code_version="0",
-            git_sha=None,
-            image_digest=None,
-            inputs={},
-            files=describe_files(place, {}),
-            metrics={},
-            validation={},
-            seed=1,
-            device="cpu",
-            packages={},
-            started=DAY,
-            ended=DAY,
-        )
-        (place / MANIFEST).write_bytes(manifest.to_json())
+        manifest = finish(place, "evaluation", f"{len(self.evaluations)}" * 64)
         tags = {
             EVALUATION_URI: str(place),
             EVALUATION_SHA256: manifest.sha256,
