@@ -13,6 +13,7 @@ from components.core.errors import (
     RecloopError,
     is_retryable,
 )
+from components.core.hashing import sha256_file
 from components.core.manifest import MANIFEST, read_manifest
 from components.core.recipe.schema import recipe_schema
 from components.core.stage import execute
@@ -44,6 +45,8 @@ def test_a_stage_leaves_its_files_and_a_manifest_that_tells_all(toy, source, tmp
     assert manifest.params == {"factor": 2, "label": "x", "behave": "well", "seed": 1}
     assert (manifest.artifact, manifest.seed, manifest.image_digest) == ("counts", 1, "sha256:1")
     assert manifest.inputs["source"].uri == str(source)
+    files = [(file.uri, file.hash) for file in manifest.inputs["source"].files]
+    assert files == [(str(path), sha256_file(path)) for path in sorted(source.iterdir())]
     assert manifest.files["table/count.txt"].rows == 1
     assert manifest.validation == {"count": "met"}
     assert manifest.started <= manifest.ended
