@@ -180,8 +180,9 @@ def _guardrail(found: SliceResult, max_drop: float, min_users: int) -> Gate:
 
 def _bound(name: str, value: float, low: float | None, high: float | None) -> Gate:
     passed = (low is None or value >= low) and (high is None or value <= high)
-    allowed = f"{'–∞' if low is None else f'{low:g}'} … {'∞' if high is None else f'{high:g}'}"
-    told = f"{name} {value:.4f} is {'within' if passed else 'outside'} {allowed}"
+    needed = [f"at least {low:g}"] if low is not None else []
+    needed += [f"at most {high:g}"] if high is not None else []
+    told = f"{name} {value:.4f}" + (f", {'' if passed else 'need '}{' and '.join(needed)}" if needed else "")
     return Gate(
         name=name,
         subject="recommendations",

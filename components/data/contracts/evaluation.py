@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,9 @@ from components.core.columns import (
     K,
 )
 from components.core.recipe import EvaluateParams
+from components.core.recipe.judgement import BaselineName
 from components.core.stage import Validation
-from components.core.verdict import VERDICT_FILE, BeyondAccuracy, SliceResult, Verdict
+from components.core.verdict import VERDICT_FILE, BeyondAccuracy, Comparison, SliceResult, Verdict
 from components.data.contracts.dataset import raw_id_type
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, in_set, not_null, row_count, unique
@@ -63,7 +65,8 @@ def validate(output: Path, params: EvaluateParams, inputs: Mapping[str, Path], d
         between(CHAMPION_VALUE, 0, 1),
         in_set(NUM_USERS, [len(per_user)]),
     ])  # fmt: skip
-    scores = [column for column in per_user.columns if "@" in column]
+    compared = tuple(f"{baseline}_" for baseline in get_args(BaselineName))
+    scores = [name for name in per_user.columns if "@" in name and not name.startswith(compared)]
     exam.expect("per_user.parquet", per_user, [
         row_count(1),
         unique(USER),
@@ -130,24 +133,27 @@ def _near(value: float | None, expected: float | None) -> Fact:
 
 def _comparison_facts(verdict: Verdict, per_user: pd.DataFrame) -> dict[str, Fact]:
     """Every comparison's numbers are those of the users."""
-    facts: dict[str, Fact] = {}
-    for other, metrics in verdict.comparisons.items():
-        for name, found in metrics.items():
-            if not {name, f"{other}_{name}"} <= set(per_user.columns):
-                facts[f"{other}: users' {name}"] = (None, 0, 1)
-                continue
-            ours, theirs = per_user[name], per_user[f"{other}_{name}"]
-            wrong = [
-                abs(found.challenger - ours.mean()) > _TOLERANCE,
-                abs(found.other - theirs.mean()) > _TOLERANCE,
-                abs(found.difference - (ours - theirs).mean()) > _TOLERANCE,
-                found.better != (ours > theirs).sum(),
-                found.equal != (ours == theirs).sum(),
-                found.worse != (ours < theirs).sum(),
-                not found.low <= found.high,
-            ]
-            facts[f"{other}: wrong numbers of {name}"] = (sum(wrong), 0, 0)
-    return facts
+    return {
+        f"{other}: metrics with wrong numbers": (
+            sum(_wrong(found, per_user, name, f"{other}_{name}") for name, found in metrics.items()), 0, 0
+        )
+        for other, metrics in verdict.comparisons.items()
+    }  # fmt: skip
+
+
+def _wrong(found: Comparison, per_user: pd.DataFrame, name: str, other: str) -> bool:
+    if not {name, other} <= set(per_user.columns):
+        return True
+    ours, theirs = per_user[name], per_user[other]
+    counts = [int((ours > theirs).sum()), int((ours == theirs).sum()), int((ours < theirs).sum())]
+    means = [ours.mean(), theirs.mean(), (ours - theirs).mean()]
+    told = [found.challenger, found.other, found.difference]
+    return (
+        not np.allclose(told, means, rtol=0, atol=_TOLERANCE)
+        or [found.better, found.equal, found.worse] != counts
+        or not theirs.between(0, 1).all()
+        or not found.low <= found.high
+    )
 
 
 def _slice_facts(verdict: Verdict, slices: pa.Table, per_user: pd.DataFrame) -> dict[str, Fact]:

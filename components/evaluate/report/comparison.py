@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from components.core.recipe.judgement import Guardrail
+from components.core.recipe.judgement import Guardrail, Range
 from components.core.verdict import Comparison, Other, SliceResult
 from components.evaluate.report.charts import Forest, Interval, forest, number
 from components.evaluate.report.decision import metric_name, metric_order, signed
@@ -31,7 +31,7 @@ _WHO: Final = {
 
 
 def forests(findings: Findings) -> Iterator[Forest]:
-    """The deciding metric against every model; all metrics against the one that matters most; slices."""
+    """The deciding metric against every model; slices; all metrics against the model that matters most."""
     verdict, metric = findings.verdict, findings.metric
     confidence = f"{100 * verdict.confidence:g} %"
     yield forest(
@@ -41,24 +41,8 @@ def forests(findings: Findings) -> Iterator[Forest]:
             _interval(f"against {OTHERS[other]}", found[metric], 1.0, limit=_needed(findings, other))
             for other, found in verdict.comparisons.items()
         ],
-        note=f"Means over {verdict.num_users:,} users, {confidence} intervals. Dashed: what they must exceed.",
+        note=f"Over {verdict.num_users:,} users, {confidence} intervals. Dashed: what they must exceed.",
     )
-    other: Other = "champion" if verdict.rule == "champion" else "item_knn"
-    rails = {rail.metric: rail for rail in _guardrails(findings) if rail.slice == "all"}
-    rows = [
-        _interval(metric_name(name), found, 100 / found.other, limit=_limit(rails.get(name)), percent=True)
-        for name, found in sorted(
-            verdict.comparisons[other].items(), key=lambda entry: metric_order(entry[0])
-        )
-        if found.other > 0
-    ]
-    if rows:
-        yield forest(
-            f"All metrics against {OTHERS[other]}",
-            f"difference in % of {OTHERS[other]}'s mean",
-            rows,
-            note="A dashed line is a guardrail: the interval must not begin below it." if rails else "",
-        )
     rails = {(rail.metric, rail.slice): rail for rail in _guardrails(findings)}
     rows = [
         _interval(
@@ -75,20 +59,37 @@ def forests(findings: Findings) -> Iterator[Forest]:
         yield forest(
             "Slices against the champion", "difference in % of the champion's mean in the slice", rows
         )
+    other: Other = "champion" if verdict.rule == "champion" else "item_knn"
+    rows = [
+        _interval(
+            metric_name(name), found, 100 / found.other, limit=_limit(rails.get((name, "all"))), percent=True
+        )
+        for name, found in sorted(
+            verdict.comparisons[other].items(), key=lambda entry: metric_order(entry[0])
+        )
+        if found.other > 0
+    ]
+    if rows:
+        yield forest(
+            f"All metrics against {OTHERS[other]}",
+            f"difference in % of {OTHERS[other]}'s mean",
+            rows,
+            note="A dashed line is a guardrail: the interval must not begin below it." if rails else "",
+        )
 
 
 def slice_table(findings: Findings) -> Table:
     """Every slice with its users and means."""
     verdict = findings.verdict
     compared = verdict.rule == "champion"
-    head = ["slice", "metric", "users", "challenger", *(["champion", "difference"] if compared else [])]
+    head = ["slice", "metric", "users", "challenger", *(["champion"] if compared else [])]
     rows = [
         [
             SLICES[found.slice],
             metric_name(found.metric),
             number(found.users),
             _or_dash(found.challenger),
-            *([_or_dash(found.champion), _with_interval(found)] if compared else []),
+            *([_or_dash(found.champion)] if compared else []),
         ]
         for found in verdict.slices
     ]
@@ -110,9 +111,8 @@ def beyond_accuracy_table(findings: Findings) -> Table:
     for name, found in verdict.beyond_accuracy.items():
         others = [found.champion] if compared else []
         values = [found.challenger, *others, found.popularity, found.item_knn]
-        bound = bounds.get(name)
-        allowed = "" if bound is None else f"{_or_dash(bound.min, 'g')} … {_or_dash(bound.max, 'g')}"
-        rows.append([metric_name(name), *map(_or_dash, values), *([allowed] if bounds else [])])
+        allowed = [_allowed(bounds.get(name))] if bounds else []
+        rows.append([metric_name(name), *(_or_dash(value, 3) for value in values), *allowed])
     return Table(caption="Beyond accuracy", header=[*head, *(["bounds"] if bounds else [])], rows=rows)
 
 
@@ -152,11 +152,12 @@ def _interval(
     )
 
 
-def _with_interval(found: SliceResult) -> str:
-    if found.difference is None or found.low is None or found.high is None:
-        return "–"
-    return f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}]"
+def _allowed(bound: Range | None) -> str:
+    if bound is None:
+        return ""
+    ends = [f"≥ {bound.min:g}"] if bound.min is not None else []
+    return " ".join([*ends, *([f"≤ {bound.max:g}"] if bound.max is not None else [])])
 
 
-def _or_dash(value: float | None, form: str = ".4f") -> str:
-    return "–" if value is None else format(value, form)
+def _or_dash(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

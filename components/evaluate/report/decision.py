@@ -9,9 +9,8 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.verdict import Verdict
+from components.core.verdict import Other, Verdict
 from components.evaluate.report.charts import Chart, histogram
-from components.evaluate.report.document import words
 from components.evaluate.report.findings import Findings
 from components.evaluate.report.shares import Share, shares
 from components.metrics.ranking import METRICS
@@ -94,10 +93,14 @@ def facts(findings: Findings) -> Iterator[Fact]:
         lead = verdict.challenger - verdict.champion
         relative = f"{signed(100 * lead / verdict.champion, 1)} % on " if verdict.champion else "on "
         yield Fact(signed(lead), "lead", f"{relative}{named}")
-    for name, how in (("popularity", "recommending what is popular"), ("item_knn", "item-kNN")):
-        mean = verdict.comparisons[name][metric].other
+    baselines: Sequence[tuple[Other, str, str]] = (
+        ("popularity", "popularity", "recommending what is popular"),
+        ("item_knn", "item-kNN", "similar items to the user's"),
+    )
+    for other, name, how in baselines:
+        mean = verdict.comparisons[other][metric].other
         if mean:
-            yield Fact(f"{verdict.challenger / mean:.2f} ×", words(name), f"{how} reaches {mean:.4f}")
+            yield Fact(f"{verdict.challenger / mean:.2f} ×", name, f"{how} reaches {mean:.4f}")
     items = findings.table("dataset", "items.parquet").num_rows
     yield Fact(f"{findings.num_users:,}", "test users", f"each over all {items:,} items")
 

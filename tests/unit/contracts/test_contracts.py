@@ -173,7 +173,7 @@ CASES: list[tuple[str, dict[str, a.Break]]] = [
         "verdict.json facts: gates that do not follow from the numbers": a.document("verdict.json", "comparisons", "champion", "ndcg@2", "low", value=0.05),
         "verdict.json facts: beyond accuracy is the table's": a.column("beyond_accuracy.parquet", "champion", [0.25] * 6),
         "verdict.json facts: resamples": a.document("verdict.json", "resamples", value=10),
-        "comparisons facts: popularity: wrong numbers of recall@1": a.document("verdict.json", "comparisons", "popularity", "recall@1", "better", value=2),
+        "comparisons facts: popularity: metrics with wrong numbers": a.document("verdict.json", "comparisons", "popularity", "recall@1", "better", value=2),
         "slices.parquet facts: new_users: users with ndcg@2": a.column("slices.parquet", "users", [2, 1, 1, 1]),
         "slices.parquet facts: rows that are not the verdict's": lambda root: None,
         "verdict.json facts: challenger": a.document("verdict.json", "challenger", value=0.9),
