@@ -44,7 +44,7 @@ def told(result: StageResult) -> dict[str, Any]:
 def test_a_decision_is_carried_out_once(registered: Registered) -> None:
     place = registration(registered, registered.add())
     result = decide(registered, place, answered="2026-01-01T00:00:00+00:00")
-    assert result.metrics == {"promoted": 1.0, "entry": 1.0}
+    assert result.metrics == {"promoted": 1.0, "version": 1.0, "entry": 1.0}
     document = told(result)
     assert (document["action"], document["to_version"], document["who"]) == ("promote", "1", "jane")
     assert document["evidence"]["answered"] == "2026-01-01T00:00:00+00:00"
@@ -61,7 +61,7 @@ def test_a_no_changes_nothing(registered: Registered) -> None:
     registered.champions(1)
     place = registration(registered, registered.add(champion="1"))
     result = decide(registered, place, approved=False, why="not on a Friday")
-    assert result.metrics == {"promoted": 0.0, "entry": 2.0}
+    assert result.metrics == {"promoted": 0.0, "version": 1.0, "entry": 2.0}
     document = told(result)
     assert (document["action"], document["promoted"], document["why"]) == ("reject", False, "not on a Friday")
     assert registered.champion == "1"
