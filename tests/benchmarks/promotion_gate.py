@@ -4,9 +4,9 @@
         [--users 200 1000 5000 20000] [--pairs 2000] [--resamples 1000]
 
 Pairs of models are drawn again and again: each user's metric under both. `same` pairs have no true
-difference, `at the margin` pairs differ by exactly the margin: of neither may more than
-(1 − confidence) / 2 be promoted, 2.5 % at 95. `better` pairs differ truly; what is promoted of them is the
-power. With a file, users are drawn from a real evaluation, and which model had which value is tossed for each.
+difference, `at the margin` pairs differ by exactly the margin: of neither may more
+than (1 − confidence) / 2 be promoted, 2.5 % at 95. `better` pairs differ truly; what is promoted of them is
+the power. With a file, users are those of a real evaluation; which model had which value is tossed for each.
 
 Every pair is judged by the rule itself. Pairs are columns of one call, so a hundred share their resamples.
 """
@@ -36,7 +36,7 @@ MANY = 2_000_000  # users, to know a true difference
 
 
 def dense(generator: np.random.Generator, users: int) -> Pair:
-    """Several relevant items each, as in ml-100k: both find what the user makes easy, with luck of their own."""
+    """Several relevant items each, as in ml-100k: both find what is easy for the user, each with luck."""
     ease = generator.beta(2, 5, users)
     one, other = (np.clip(ease + generator.normal(0, 0.1, users), 0, 1) for _ in range(2))
     return one, other

@@ -25,7 +25,7 @@ source: {kind: synthetic, num_users: 120, num_items: 60, interactions_per_user: 
 prepare: {core: 3}
 search: {kind: autosample, epochs: "${epochs}", samplers: [{kind: uniform}, {kind: popularity}, {kind: dns}]}
 training: {model: {kind: mf, dim: 8}, learning_rate: 0.01, batch_size: 256, epochs: "${epochs}", device: cpu}
-promotion: {floors: {ndcg@20: 0.01}}
+promotion: {floors: {ndcg@20: 0.01}, beat: []}
 """
 COMMAND = [sys.executable, "-c", "from components.cli import main; main()"]
 NAMES = [spec.name for spec in STAGES]
