@@ -56,6 +56,7 @@ def _not_worse(compared: Mapping[str, Any], training: Training) -> Gate:
         low=-check.margin,
         severity=check.severity,
         passed=difference >= -check.margin,
-        told=f"{warm['value']:.4f} in {warm['epochs']} epochs, from random weights {cold['value']:.4f} in "
-        f"{cold['epochs']}: {difference:+.4f}, need at least {-check.margin:+.4f}",
+        told=f"{training.metric} on validation {warm['value']:.4f} in {warm['epochs']} epochs, from random "
+        f"weights {cold['value']:.4f} in {cold['epochs']}: {difference:+.4f}, need at least "
+        f"{-check.margin:+.4f}",
     )

@@ -152,9 +152,12 @@ def _method(facts: Facts) -> Iterator[tuple[str, str]]:
         f"which epoch {document['best_epoch']} was the best on validation ({training['metric']})",
     )
     warm = document["warm_start"]
-    of = f" (model {code(warm['champion_sha256'][:_SHORT])})" if warm["from"] == "champion" else ""
-    new = f"; new rows: {training['new_rows']}" if warm["from"] == "champion" else ""
-    yield "first weights", f"{_STARTS[warm['from']]}{of}{new}"
+    told = _STARTS[warm["from"]]
+    if warm["from"] == "champion":
+        scaled = f" × {training['warm_scale']:g}" if training["warm_scale"] != 1 else ""
+        of = code(warm["champion_sha256"][:_SHORT])
+        told += f" (model {of}){scaled}; new rows: {training['new_rows']}"
+    yield "first weights", told
     check = document["warm_check"]
     if check:
         yield (
@@ -204,19 +207,19 @@ def _candidates(decision: Mapping[str, Any]) -> Table | None:
 
 
 def _carried(warm: Mapping[str, Any]) -> Table | None:
-    if not warm["tensors"]:
+    tensors = sorted(warm["tensors"].items())
+    if not tensors:
         return None
+    header = ["tensor", "carried over", "fresh", "lost"]
     rows = [
-        (
-            code(name),
-            f"{became['carried']:,}",
-            f"{became['fresh']:,}",
-            f"{became['lost']:,}",
-            inline(became["reason"]),
-        )
-        for name, became in sorted(warm["tensors"].items())
+        [code(name), *(f"{became[key]:,}" for key in ("carried", "fresh", "lost"))]
+        for name, became in tensors
     ]
-    return Table(header=("tensor", "carried over", "fresh", "lost", "why not"), rows=rows)
+    if any(became["reason"] for _, became in tensors):
+        header.append("why not")
+        for row, (_, became) in zip(rows, tensors, strict=True):
+            row.append(inline(became["reason"]))
+    return Table(header=header, rows=rows)
 
 
 def _metrics(verdict: Verdict) -> Table:
