@@ -125,9 +125,15 @@ def _parts(recipe: Recipe, verdict: Verdict, found: Mapping[str, Any], evaluatio
         if champion
         else "There is no champion yet: it was compared with the baselines."
     )
-    for other, comparisons in verdict.comparisons.items():
+    yield _table(
+        "Gates",
+        ("", "gate", "of", "found"),
+        [(_MARKS[gate.outcome], gate.name, gate.subject, gate.told) for gate in verdict.gates],
+    )
+    for other, comparisons in sorted(verdict.comparisons.items()):  # the champion comes first
         name = "the champion" if other == "champion" else other.replace("_", "-")
-        rows = [_comparison(metric, compared) for metric, compared in sorted(comparisons.items())]
+        ordered = sorted(comparisons, key=lambda metric: (metric != verdict.metric, metric))
+        rows = [_comparison(metric, comparisons[metric]) for metric in ordered]
         yield _table(
             f"Against {name}",
             ("metric", "challenger", name, "difference", f"{verdict.confidence:.0%} interval", "p", "users"),
@@ -157,13 +163,9 @@ def _parts(recipe: Recipe, verdict: Verdict, found: Mapping[str, Any], evaluatio
             for name, one in sorted(verdict.beyond_accuracy.items())
         ],
     )
-    yield _table(
-        "Gates",
-        ("", "gate", "of", "found"),
-        [(_MARKS[gate.outcome], gate.name, gate.subject, gate.told) for gate in verdict.gates],
-    )
-    run = f"{recipe.tracking_uri} (run {found['run_id']})"
-    yield f"Report: `{join(evaluation, 'report.html')}`  \nMLflow: `{run}`"
+    where = f"{recipe.tracking_uri}/#/models/{found['model']}/versions/{found['version']}"
+    registry = f"<{where}>" if where.startswith("http") else f"`{recipe.tracking_uri}`"
+    yield f"Report: `{join(evaluation, 'report.html')}`  \nMLflow: {registry}, run `{found['run_id']}`"
     yield "Approve makes it champion, for the next load; Reject changes nothing. The ledger keeps both."
 
 

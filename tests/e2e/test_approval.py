@@ -1,6 +1,7 @@
 """Promotion by people under a real scheduler: asked and answered through the API, as the UI does it."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ def answer(server: Server, option: str, comment: str, **conf: Any) -> tuple[str,
     body = {"logical_date": None, "conf": conf}
     run_id = server.call("POST", "/api/v2/dags/asking/dagRuns", body)["dag_run_id"]
     run = f"/api/v2/dags/asking/dagRuns/{run_id}"
+
+    def done(stage: str) -> bool | None:
+        return True if server.tasks("asking", run_id).get(stage, ("", 0))[0] == "success" else None
+
+    for spec in STAGES:
+        wait_for(partial(done, spec.name), spec.name)
 
     def asked() -> dict[str, Any] | None:
         state = server.call("GET", run)["state"]
