@@ -114,7 +114,7 @@ def _succession(model: str, tracking_uri: str | None) -> "Succession":
 
 def _decision(why: str, force: bool = False) -> Any:
     from components.core.errors import InvalidInputError
-    from components.registry.promotion import Decision, this_user
+    from components.registry.decision import Decision, this_user
 
     if not why.strip():
         raise InvalidInputError("--why: is empty; the ledger keeps the reason")

@@ -10,8 +10,9 @@ from components.core.recipe import PromoteParams
 from components.core.stage import Context
 from components.data.document import read_document, write_document
 from components.data.parquet import write_table
+from components.registry.decision import Decision
 from components.registry.ledger import Entry
-from components.registry.promotion import Decision, Succession
+from components.registry.promotion import Succession
 
 
 def run(

@@ -22,8 +22,9 @@ from components.data.parquet import read_table, write_table
 from components.register.card import CARD_FILE, Facts, render_card, shorten, spaced
 from components.registry import champion
 from components.registry.connection import connect, reaching
+from components.registry.decision import Decision, this_user
 from components.registry.evidence import changed
-from components.registry.promotion import Decision, Succession, this_user
+from components.registry.promotion import Succession
 from components.registry.publishing import (
     MAX_DESCRIPTION_LENGTH,
     RunRecord,

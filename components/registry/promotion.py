@@ -6,11 +6,8 @@ A decision that died between its entry and the alias is finished by whoever come
 somebody moved in MLflow is the truth, since that is what is in use: it is entered as `found`.
 """
 
-import getpass
 import logging
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, final
 
@@ -18,6 +15,7 @@ from components.core.errors import ConflictError, IntegrityError, InvalidInputEr
 from components.core.store import Lock, join
 from components.registry.champion import CHALLENGER, CHAMPION, aliases_of
 from components.registry.connection import connect, is_new, reaching
+from components.registry.decision import Decision, this_user
 from components.registry.evidence import Evidence, read_evidence
 from components.registry.ledger import Action, Entry, Ledger, former_champions
 from components.registry.probe import probe
@@ -35,32 +33,6 @@ _SAID: Final[dict[Action, str]] = {
     "found": "recloop.found",
 }
 _ROLLED_BACK: Final = "recloop.rolled_back"
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """Who wants what, and why.
-
-    Attributes:
-        key: names the decision, so that trying again does not take it twice; "": each try is a new one.
-        answered: when, where somebody was asked.
-        force: against the evidence.
-    """
-
-    who: str
-    why: str
-    key: str = ""
-    answered: str | None = None
-    force: bool = False
-
-
-def this_user() -> str:
-    """Who runs this process: $RECLOOP_USER, or the system's user."""
-    try:
-        return os.environ.get("RECLOOP_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"user {os.geteuid()}"
 
 
 @final

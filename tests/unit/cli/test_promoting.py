@@ -10,6 +10,7 @@ from typer.testing import Result
 
 from components.core.errors import ConflictError
 from components.registry import promotion
+from components.registry.decision import Decision
 from components.registry.ledger import Entry, Ledger
 
 Recloop = Callable[..., Result]
@@ -28,20 +29,20 @@ class Succession(promotion.Succession):
     def challenger(self) -> str:
         return "5"
 
-    def promote(self, version: str, decision: promotion.Decision) -> Entry:
+    def promote(self, version: str, decision: Decision) -> Entry:
         self.asked.append((version, decision))
         if version == "9":
             raise ConflictError("the champion has changed")
         return self._write("promote", version, decision)
 
-    def rollback(self, version: str | None, decision: promotion.Decision) -> Entry:
+    def rollback(self, version: str | None, decision: Decision) -> Entry:
         self.asked.append((version, decision))
         return self._write("rollback", version or "1", decision)
 
     def history(self) -> tuple[list[Entry], list[str], str]:
         return *self.ledger.examine(), "champion: version 5, in MLflow and in the ledger"
 
-    def _write(self, action: Any, version: str, decision: promotion.Decision) -> Entry:
+    def _write(self, action: Any, version: str, decision: Decision) -> Entry:
         entries = self.ledger.read()
         before = entries[-1].to_version if entries else None
         evidence = {"forced": decision.force, "version": version}
@@ -70,11 +71,11 @@ def test_the_challenger_is_promoted_in_the_user_s_name(
     )
     assert asked == [
         ("toy", f"sqlite:///{home}/workspace/mlflow.db"),
-        ("5", promotion.Decision(who="jane", why="better")),
+        ("5", Decision(who="jane", why="better")),
     ]
     shown = recloop("promote", "toy", "--version", "7", "--force", "-w", "x", "--tracking-uri", "http://m")
     assert "Version 7 of toy is champion now (before: version 5); entry 2" in shown.stdout
-    assert asked[2:] == [("toy", "http://m"), ("7", promotion.Decision(who="jane", why="x", force=True))]
+    assert asked[2:] == [("toy", "http://m"), ("7", Decision(who="jane", why="x", force=True))]
 
 
 def test_rollback_and_history(recloop: Recloop, asked: list[Any], home: Path) -> None:

@@ -26,7 +26,8 @@ from components.register.run import run as register
 from components.registry import probe
 from components.registry.champion import Champion, find_artifact, find_champion
 from components.registry.connection import connect
-from components.registry.promotion import Decision, Succession
+from components.registry.decision import Decision
+from components.registry.promotion import Succession
 from components.registry.recommend import recommend
 
 NUM_USERS, NUM_ITEMS, MODEL = 12, 30, "toy"

@@ -18,7 +18,8 @@ from components.data.document import write_document
 from components.data.parquet import write_table
 from components.registry.champion import EVALUATION_SHA256, EVALUATION_URI, MODEL_SHA256, MODEL_URI
 from components.registry.connection import connect
-from components.registry.promotion import Decision, Succession
+from components.registry.decision import Decision
+from components.registry.promotion import Succession
 from components.registry.publishing import RunRecord, publish
 
 MODEL = "toy"

@@ -24,8 +24,9 @@ from components.core.errors import RecloopError
 from components.core.store import LocalStore
 from components.registry import promotion
 from components.registry.connection import connect
+from components.registry.decision import Decision
 from components.registry.ledger import Ledger
-from components.registry.promotion import Decision, Succession
+from components.registry.promotion import Succession
 
 told: dict[str, Any] = json.loads(sys.argv[1])
 steps: list[str] = []

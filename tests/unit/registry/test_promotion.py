@@ -8,7 +8,8 @@ import pytest
 
 from components.core.errors import ConflictError, GateFailedError, IntegrityError, InvalidInputError
 from components.registry import promotion
-from components.registry.promotion import Decision, Succession, this_user
+from components.registry.decision import Decision, this_user
+from components.registry.promotion import Succession
 
 from .conftest import MODEL, Registered
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.registry import promotion
-from components.registry.promotion import Decision
+from components.registry.decision import Decision
 
 from .conftest import MODEL, Registered
 
