@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from components.catalog import INGEST
 from components.core.errors import GateFailedError, InvalidInputError
-from components.core.manifest import MANIFEST
+from components.core.manifest import MANIFEST, read_manifest
 from components.core.recipe import IngestParams
 from components.core.recipe.source import FilesSource
 from components.core.stage import StageResult, execute
@@ -282,8 +282,14 @@ def test_the_source_and_the_artifact_may_be_in_s3(tmp_path: Path, monkeypatch: p
         again = execute(INGEST, params, source.locations(), "s3://lake/work/{key}")
         assert (result.skipped, again.skipped, again.uri) == (False, True, result.uri)
         keys = [entry["Key"] for entry in client.list_objects_v2(Bucket="lake", Prefix="work/")["Contents"]]
-        assert {key.rpartition("/")[2] for key in keys} == {
+        below = f"{result.uri.removeprefix('s3://lake/')}/"
+        assert {key.removeprefix(below) for key in keys if key.startswith(below)} == {
             MANIFEST, "interactions.parquet", "profile.json", "rejected.parquet",
         }  # fmt: skip
+        client.put_object(Bucket="lake", Key="next/4.csv", Body=b"user_id,item_id\nc,y\n")
+        source = FilesSource(path="s3://lake/next")
+        params = IngestParams(source=source, seed=1, deliveries="s3://lake/work")
+        following = execute(INGEST, params, source.locations(), "s3://lake/work/{key}")
+        assert read_manifest(following.uri).inputs["previous"].uri == result.uri
     finally:
         server.stop()
