@@ -18,6 +18,7 @@ __all__ = ["CARD_FILE", "Facts", "render_card", "shorten", "spaced"]
 CARD_FILE: Final = "model_card.md"
 _HERE = Path(__file__).parent
 _SECTION = "\n## "
+_WIDE = "\u2002\u200b"  # an en space, kept from being trimmed
 _CELL_END = re.compile(r"(?<=[^-: ]) \|(?=.*[^-:| \n])")  # in a row that holds more than rules, but its last
 
 
@@ -38,7 +39,7 @@ def render_card(facts: Facts) -> str:
 
 def spaced(card: str) -> str:
     """The card with wide blanks in its tables: MLflow's page sets one cell right beside the next."""
-    return _CELL_END.sub("&ensp; |", card)
+    return _CELL_END.sub(f"{_WIDE} |", card)
 
 
 def shorten(card: str, max_length: int) -> str:
