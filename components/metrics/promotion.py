@@ -65,7 +65,7 @@ def reason(
         if promotion.floors
         else "no floors were asked for"
     )
-    return "; ".join(["there is no champion to beat", passed, *compared])
+    return "; ".join([f"there is no champion to beat, and {passed}", *compared])
 
 
 def floors(promotion: Promotion, means: Mapping[str, float]) -> dict[str, Floor]:

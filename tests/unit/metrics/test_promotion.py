@@ -147,7 +147,7 @@ def test_the_reason_names_what_failed_or_what_was_beaten():
         "ndcg@20 0.2500 against the champion's 0.2000: +0.0500 [+0.0200, +0.0800] lies above the margin of 0"
     )
     assert reason(rule, beaten, gates_of(beat=("popularity",))) == (
-        "there is no champion to beat; no floors were asked for; "
+        "there is no champion to beat, and no floors were asked for; "
         "ndcg@20 0.2500 against popularity's 0.2000: +0.0500 [+0.0100, +0.0900] lies above 0"
     )
     failed = gates_of(floors={RECALL: 0.6})
