@@ -64,7 +64,7 @@ class Outcome:
         if self.waiting:
             became += f", and has won: `recloop promote {self.model} --why …` makes it champion"
         elif not self.promoted:
-            became += "; the champion stays"
+            became += ", not as champion"
         return f"Version {self.version} of {self.model} was {became}."
 
     def pairs(self) -> dict[str, str]:

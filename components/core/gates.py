@@ -63,6 +63,9 @@ def summary_of(gates: Iterable[Gate]) -> dict[str, Any]:
 
 def warnings_of(gates: Iterable[Gate]) -> list[str]:
     """One line for each gate that spoke and let the run go on."""
+    words = {"warned": "a gate warns", "held": "a gate holds the promotion back"}
     return [
-        f"{gate.subject}: {gate.told or gate.name}" for gate in gates if gate.outcome in ("warned", "held")
+        f"{words[gate.outcome]}: {gate.subject}: {gate.told or gate.name}"
+        for gate in gates
+        if gate.outcome in words
     ]

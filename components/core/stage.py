@@ -184,7 +184,7 @@ def _produce(
 
 def _tell_warnings(gates: Iterable[Gate]) -> None:
     for warning in warnings_of(gates):
-        logger.warning("a gate warns: %s", warning)
+        logger.warning("%s", warning)
 
 
 def _finished(spec: StageSpec, uri: str, key: str, started: datetime) -> StageResult | None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.core.columns import PARTS
 from components.core.errors import GateFailedError
 from components.core.lineage import read_lineage
 from components.core.manifest import Manifest, read_manifest
@@ -80,6 +81,7 @@ def _lineage(manifests: Mapping[str, Manifest], champion: Manifest | None) -> di
     raw = {
         "source" if name == "source" else f"source_{name}": entry.sha256
         for name, entry in sorted(manifests["interactions"].inputs.items())
+        if name in {"source", *PARTS}  # earlier deliveries were only compared with
     }
     artifacts = {name: manifests[name].sha256 for name in ("interactions", "dataset", "policy", "model")}
     return {**raw, **artifacts, **({CHAMPION: champion.sha256} if champion else {})}

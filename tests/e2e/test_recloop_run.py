@@ -177,7 +177,7 @@ def test_a_model_that_is_not_better_stays_challenger_and_one_below_the_floor_is_
     assert statuses(same.stderr) == [
         *((name, "already done") for name in NAMES[:4]), ("evaluate", "done"), ("register", "done")
     ]  # fmt: skip
-    assert "registered as challenger; the champion stays" in same.stdout
+    assert "registered as challenger, not as champion" in same.stdout
     worse = project.recloop("run", "little.yaml", "-q", "--set", "promotion.floors={ndcg@20: 0.99}")
     assert (worse.returncode, worse.stdout) == (3, "")
     assert statuses(worse.stderr)[-1] == ("evaluate", "failed")
