@@ -1,6 +1,7 @@
 """Promotion by people under a real scheduler: asked and answered through the API, as the UI does it."""
 
 import json
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from .test_scheduler import Server, server, wait_for, webhook
 
 __all__ = ["server", "webhook"]  # fixtures
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+# Airflow's scheduler takes a task that is answered before it has seen it waiting for killed, and asks again.
+_HUMAN_S = 5
 # another seed's model is compared with the champion, and may be worse
 WINS = {"seed": 6, OVERRIDES: ["promotion.margin=-1"]}
 
@@ -55,6 +58,7 @@ def answer(server: Server, option: str, comment: str, **conf: Any) -> tuple[str,
         return question
 
     question = wait_for(asked, "the question")
+    time.sleep(_HUMAN_S)
     given = {"chosen_options": [option], "params_input": {COMMENT: comment}}
     server.call("PATCH", f"{run}/taskInstances/approve/-1/hitlDetails", given)
 
