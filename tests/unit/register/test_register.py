@@ -321,7 +321,13 @@ def test_the_run_holds_parameters_metrics_curves_hashes_recipe_and_report(world)
         assert run.data.tags[f"recloop.{artifact}_sha256"] == world.loop.manifests[artifact].sha256
     assert run.info.status == "FINISHED"
     names = {entry.path for entry in world.client.list_artifacts(run.info.run_id)}
-    assert names == {"recipe.yaml", "report.html"}
+    assert names - {"gates.json"} == {"recipe.yaml", "report.html", "model_card.md"}
+    version = world.client.get_model_version(MODEL, "1")
+    card = (world.loop.root / "registration" / "model_card.md").read_text()
+    assert version.description.startswith(f"# {MODEL}, version 1\n")
+    assert len(version.description) <= 5000 < len(card)
+    stored = world.client.download_artifacts(run.info.run_id, "model_card.md")
+    assert Path(stored).read_text() == card
 
 
 def test_the_logged_model_is_code_and_tables_and_no_pickle(world):
