@@ -19,7 +19,6 @@ from dags import COMMENT
 from dags.promote_operator import decision_on, registered
 from dags.stage_operator import overrides_of
 
-_MARKS = {"passed": "✅", "warned": "⚠️", "held": "⛔", "stopped": "⛔"}
 _ALL = "all users"
 
 
@@ -128,7 +127,7 @@ def _parts(recipe: Recipe, verdict: Verdict, found: Mapping[str, Any], evaluatio
     yield _table(
         "Gates",
         ("", "gate", "of", "found"),
-        [(_MARKS[gate.outcome], gate.name, gate.subject, gate.told) for gate in verdict.gates],
+        [(gate.outcome, gate.name, gate.subject, gate.told) for gate in verdict.gates],
     )
     for other, comparisons in sorted(verdict.comparisons.items()):  # the champion comes first
         name = "the champion" if other == "champion" else other.replace("_", "-")

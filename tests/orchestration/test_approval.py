@@ -244,7 +244,7 @@ def test_the_page_tells_all_that_the_verdict_rests_on(write_recipe: WriteRecipe)
     assert "| 7 better, 2 equal, 1 worse |" in text
     assert "| new users | ndcg@20 | 17 | 0.5000 | – | – | – |" in text
     assert "| coverage@20 | 0.5000 | – | 0.1000 | 0.7500 |" in text
-    assert "| ⚠️ | learned | test | odd |" in text
+    assert "| warned | learned | test | odd |" in text
     assert "`s3://w/evaluation/report.html`" in text
 
 
