@@ -48,10 +48,25 @@ Until = Annotated[StageName | None, typer.Option("--until", "-u", help="Stop aft
 Users = Annotated[
     list[str], typer.Option("--user", "-u", metavar="ID", help="A user's id; give it again for more.")
 ]
+
+
+def _without_password(uri: str | None) -> str | None:
+    from components.core.errors import InvalidInputError
+    from components.core.recipe import holds_password
+
+    if uri is not None and holds_password(uri):
+        raise InvalidInputError(
+            "--tracking-uri, or MLFLOW_TRACKING_URI: holds a password, which messages would show; put it "
+            "into MLFLOW_TRACKING_PASSWORD instead"
+        )
+    return uri
+
+
 TrackingUri = Annotated[
     str | None,
     typer.Option(
         "--tracking-uri",
+        callback=_without_password,
         metavar="URI",
         envvar="MLFLOW_TRACKING_URI",
         show_default="SQLite in the workspace",

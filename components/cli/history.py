@@ -68,17 +68,17 @@ def spoken(run: RunRecord) -> list[tuple[str, Gate]]:
 def outcome_of(recipe: Recipe, run: RunRecord) -> str:
     """What came of a run, in a word.
 
-    promoted: its model is, or was made, champion. kept: the champion stays, since the challenger is not
-    better enough, or the policy promotes none. waiting: for someone's approval; refused: that was a no.
-    stopped: by a gate; failed: otherwise. partial: it was stopped, or is under way.
+    promoted: its model is, or was made, champion, also by a run that only decided. kept: the champion stays,
+    since the challenger is not better enough, or the policy promotes none. waiting: for someone's approval;
+    refused: that was a no. stopped: by a gate; failed: otherwise. partial: it was stopped, or is under way.
     """
     records = {record.stage: record for record in run.stages}
     if run.status == "failed":
         return "stopped" if any(gate.outcome == "stopped" for _, gate in spoken(run)) else "failed"
-    if "register" not in records:
-        return "partial"
     asked = records.get("promote")
-    if (((asked or records["register"]).metrics) or {}).get("promoted") == 1:
+    if not asked and "register" not in records:
+        return "partial"
+    if ((asked or records["register"]).metrics or {}).get("promoted") == 1:
         return "promoted"
     if asked:
         return "refused"

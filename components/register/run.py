@@ -70,6 +70,7 @@ def run(
         )
         client.set_registered_model_alias(params.model, champion.CHALLENGER, version.version)
     succession = Succession(params.model, params.tracking_uri, params.ledger)
+    succession.pin()
     promoted = bool(verdict["promote"]) and params.policy == "auto"
     if promoted:
         decision = Decision(

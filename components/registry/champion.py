@@ -134,7 +134,7 @@ def aliases_of(client: Any, model: str) -> dict[str, str] | None:
     try:
         aliases = client.get_registered_model(model).aliases
     except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:  # no model's name
             return None
         raise
     return {alias: str(version) for alias, version in aliases.items()}

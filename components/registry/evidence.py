@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from components.core.errors import ConflictError, GateFailedError, IntegrityError, InvalidInputError
+from components.core.errors import (
+    ConflictError,
+    GateFailedError,
+    InfrastructureError,
+    IntegrityError,
+    InvalidInputError,
+)
 from components.core.hashing import sha256_file
 from components.core.manifest import read_manifest
 from components.core.store import join, open_store
@@ -70,8 +76,12 @@ class Evidence:
         }
 
 
-def read_evidence(version: str, tags: Mapping[str, str]) -> Evidence:
-    """The evaluation that a version's tags name, if it has the hash that was taken of it."""
+def read_evidence(version: str, tags: Mapping[str, str], *, needed: bool = True) -> Evidence:
+    """The evaluation that a version's tags name, if it has the hash that was taken of it.
+
+    Raises:
+        InfrastructureError: it is needed, and its store cannot be reached.
+    """
     uri, sha256 = tags.get(EVALUATION_URI), tags.get(EVALUATION_SHA256)
     verdict, lacks = None, ""
     if uri is None or sha256 is None:
@@ -83,6 +93,10 @@ def read_evidence(version: str, tags: Mapping[str, str]) -> Evidence:
             lacks = f"its evaluation is not at {uri}: gone, or on another machine"
         except (IntegrityError, ValueError) as error:  # a rollback must not fail on this
             lacks = f"its evaluation cannot be believed: {error}"
+        except InfrastructureError as error:
+            if needed:
+                raise
+            lacks = f"its evaluation cannot be reached: {error}"
     return Evidence(
         version=version,
         model_sha256=tags.get(MODEL_SHA256),

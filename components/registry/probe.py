@@ -1,7 +1,6 @@
 """A look at a registered version before it goes into use: does it answer where nothing of ours is loaded?"""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,9 +23,7 @@ def probe(tracking_uri: str, model: str, version: str, timeout_s: float = ANSWER
     """
     command = [sys.executable, "-I", str(_ASKING), tracking_uri, model, version, str(_K)]
     try:
-        ended = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=timeout_s, cwd=os.path.sep
-        )
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         problems = [f"no answer within {timeout_s:g} s"]
     else:

@@ -40,7 +40,8 @@ class Succession:
     """Decides on the champion of a registered model.
 
     Args:
-        ledgers: URI below which the ledger is kept if the model has none yet.
+        ledgers: URI below which the ledger is kept if the model has none yet. Looking does not settle
+            that: the first entry does, and `pin`.
 
     Raises:
         InvalidInputError: there is no such model.
@@ -56,11 +57,20 @@ class Succession:
             if aliases_of(self._client, model) is None:
                 known = sorted(found.name for found in self._client.search_registered_models())
                 raise InvalidInputError(f"model: there is no {model!r} at {tracking_uri}; got {known}")
-            place = self._tags().get(LEDGER)
-            if place is None:
-                self._client.set_registered_model_tag(model, LEDGER, join(ledgers, model))
-                place = self._tags()[LEDGER]
-        self.ledger = Ledger(place)
+            self.ledger = Ledger(self._tags().get(LEDGER) or join(ledgers, model))
+
+    def pin(self) -> None:
+        """Remember at the model where its ledger lies.
+
+        Raises:
+            ConflictError: someone has settled on another place meanwhile.
+        """
+        with reaching(self.tracking_uri):
+            if LEDGER not in self._tags():
+                self._client.set_registered_model_tag(self.model, LEDGER, self.ledger.place)
+            place = self._tags()[LEDGER]
+        if place != self.ledger.place:
+            raise ConflictError(f"{self.model}: its ledger lies at {place} by now; decide again")
 
     def promote(self, version: str, decision: Decision) -> Entry:
         """Make a version champion.
@@ -152,7 +162,7 @@ class Succession:
         if taken:
             return taken
         version = choose(before, entries)
-        evidence = self._evidence(version).document()
+        evidence = self._evidence(version, going_back=action == "rollback").document()
         probe(self.tracking_uri, self.model, version)  # takes its time: others may decide meanwhile
         with self.ledger.turn() as lock:
             entries, current = self._settle(lock)
@@ -211,6 +221,7 @@ class Succession:
             "decision": decision.key,
             "answered": decision.answered,
         }
+        self.pin()
         lock.check()
         entry = self.ledger.append(
             entries, action, who=decision.who, why=decision.why, move=move, evidence=evidence
@@ -248,7 +259,8 @@ class Succession:
             return None
         return next((entry for entry in entries if entry.evidence.get("decision") == decision.key), None)
 
-    def _evidence(self, version: str) -> Evidence:
+    def _evidence(self, version: str, *, going_back: bool = False) -> Evidence:
+        """What speaks for a version; who goes back does not wait for it."""
         from mlflow.exceptions import MlflowException
 
         with reaching(self.tracking_uri):
@@ -257,8 +269,9 @@ class Succession:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-                raise InvalidInputError(f"{self.model}: there is no version {version}") from error
-        return read_evidence(version, tags)
+                hint = " any more; name another former champion" if going_back else ""
+                raise InvalidInputError(f"{self.model}: there is no version {version}{hint}") from error
+        return read_evidence(version, tags, needed=not going_back)
 
     def _tail_faults(self, entries: list[Entry], done: int) -> list[str]:
         """What the chain itself cannot show: entries gone from its end, or all of it written anew."""

@@ -76,6 +76,7 @@ STOPPED = Gate(name="x", subject="y", passed=False).document()
         ([("ingest", "failed", {}, [])], "auto", "failed"),
         ([("ingest", "failed", {}, [STOPPED])], "auto", "stopped"),
         ([("register", "done", {"promoted": 1.0}, [])], "auto", "promoted"),
+        ([("promote", "done", {"promoted": 1.0}, [])], "auto", "promoted"),
         ([("evaluate", "done", {}, [HELD]), ("register", "done", {"promoted": 0.0}, [])], "auto", "kept"),
         ([("evaluate", "done", {}, [HELD]), ("register", "done", {"promoted": 0.0}, [])], "approve", "kept"),
         ([("register", "done", {"promoted": 0.0}, [])], "never", "kept"),

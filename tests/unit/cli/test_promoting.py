@@ -112,6 +112,18 @@ def evidence(home: Path, sequence: int) -> str:
     return str(entry["evidence_sha256"][:12])
 
 
+def test_a_password_in_the_server_s_address_is_refused(
+    recloop: Recloop, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://jane:secret@mlflow.example.org")
+    for command in (("history", "toy"), ("rollback", "toy", "-w", "x"), ("lineage", "toy")):
+        shown = recloop(*command)
+        assert shown.exit_code == 2
+        assert "MLFLOW_TRACKING_PASSWORD" in shown.stderr
+        assert "secret" not in shown.output
+    assert asked == []
+
+
 def test_history_shows_where_the_chain_breaks(recloop: Recloop, asked: list[Any], home: Path) -> None:
     for version in "123":
         recloop("promote", "toy", "--version", version, "-w", "x")

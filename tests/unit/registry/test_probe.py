@@ -59,6 +59,13 @@ def test_a_version_that_does_not_is_stopped(
     assert (gate.name, gate.subject, gate.outcome) == ("answers", "toy version 1", "stopped")
 
 
+def test_a_database_may_be_named_relative_to_here(
+    registered: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(registered.root)
+    probe("sqlite:///mlflow.db", MODEL, registered.add())
+
+
 def test_it_must_answer_in_time(registered: Registered) -> None:
     version = spoiled(registered, code("k = int(", "import time; time.sleep(600); k = int("))
     with pytest.raises(GateFailedError, match="no answer within 12 s"):

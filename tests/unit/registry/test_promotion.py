@@ -3,11 +3,18 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from components.core.errors import ConflictError, GateFailedError, IntegrityError, InvalidInputError
-from components.registry import promotion
+from components.core.errors import (
+    ConflictError,
+    GateFailedError,
+    InfrastructureError,
+    IntegrityError,
+    InvalidInputError,
+)
+from components.registry import evidence, promotion
 from components.registry.decision import Decision, this_user
 from components.registry.promotion import Succession
 
@@ -51,6 +58,42 @@ def test_a_model_keeps_its_ledger(registered: Registered) -> None:
     registered.champions(1)
     elsewhere = Succession(MODEL, registered.tracking_uri, "/elsewhere")
     assert elsewhere.ledger.place == f"{registered.ledgers}/toy"
+
+
+def test_looking_does_not_settle_where_the_ledger_lies(registered: Registered, tmp_path: Path) -> None:
+    registered.add()
+    elsewhere = Succession(MODEL, registered.tracking_uri, str(tmp_path / "elsewhere"))
+    assert elsewhere.history() == ([], [], "champion: no version, in MLflow and in the ledger")
+    with pytest.raises(InvalidInputError, match="no champion came before"):
+        elsewhere.rollback(None, ANN)
+    registered.succession.promote("1", ANN)
+    assert elsewhere.ledger.place != registered.succession.ledger.place
+    with pytest.raises(ConflictError, match="its ledger lies at"):
+        elsewhere.pin()
+
+
+def test_going_back_does_not_wait_for_the_evidence(
+    registered: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(uri: str, sha256: str) -> Any:
+        raise InfrastructureError("s3://lake cannot be reached")
+
+    registered.champions(2)
+    registered.add(champion="2")
+    monkeypatch.setattr(evidence, "_read_verdict", unreachable)
+    with pytest.raises(InfrastructureError, match="lake"):
+        registered.succession.promote("3", ANN)
+    entry = registered.succession.rollback(None, ANN)
+    assert (registered.champion, entry.evidence["lacks"]) == (
+        "1", "its evaluation cannot be reached: s3://lake cannot be reached"
+    )  # fmt: skip
+
+
+def test_a_former_champion_that_was_deleted(registered: Registered) -> None:
+    registered.champions(2)
+    registered.client.delete_model_version(MODEL, "1")
+    with pytest.raises(InvalidInputError, match="no version 1 any more; name another former champion"):
+        registered.succession.rollback(None, ANN)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +260,8 @@ def test_who_is_the_system_s_user_unless_named(monkeypatch: pytest.MonkeyPatch) 
 def test_unknown_models_are_told(registered: Registered) -> None:
     with pytest.raises(InvalidInputError, match=r"there is no 'other' at .*got \['prototype', 'toy'\]"):
         Succession("other", registered.tracking_uri, registered.ledgers)
+    with pytest.raises(InvalidInputError, match="there is no 'a/b' at"):  # MLflow refuses such names
+        Succession("a/b", registered.tracking_uri, registered.ledgers)
     with pytest.raises(InvalidInputError, match="there is no MLflow database"):
         Succession(MODEL, f"sqlite:///{registered.root}/none.db", registered.ledgers)
     with pytest.raises(InvalidInputError, match="toy: has no challenger"):
