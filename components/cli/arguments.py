@@ -52,7 +52,7 @@ Users = Annotated[
 
 def _without_password(uri: str | None) -> str | None:
     from components.core.errors import InvalidInputError
-    from components.core.recipe import holds_password
+    from components.core.recipe.judgement import holds_password
 
     if uri is not None and holds_password(uri):
         raise InvalidInputError(
