@@ -65,11 +65,11 @@ def outcome(verdict: Verdict) -> str:
 
 
 def headline(verdict: Verdict) -> str:
-    """The decision in a few words."""
+    """The decision in a few words; whether a fit model becomes champion is for the recipe's policy."""
     return {
         "refuse": "Not good enough to be registered",
         "keep": "No champion yet" if verdict.champion is None else "The champion stays",
-        "promote": "The first champion" if verdict.champion is None else "A new champion",
+        "promote": f"Fit to be the {'first' if verdict.champion is None else 'next'} champion",
     }[outcome(verdict)]
 
 
