@@ -67,7 +67,7 @@ def _lay_out(data: Path, target: Path) -> Path:
             (target / name).symlink_to((data / name).absolute())
             continue
         with gzip.open(data / f"period_{ORIGINAL}.txt.gz", "rt") as file:
-            rows = file.readlines()
+            rows = f"{ingest.metrics['interactions']:,.0f}" if ingest.metrics else "–"
         with gzip.open(target / name, "wt") as file:
             file.writelines(rows[: len(rows) // 2])
     return target
