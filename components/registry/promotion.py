@@ -56,7 +56,7 @@ class Succession:
         with reaching(tracking_uri):
             if aliases_of(self._client, model) is None:
                 known = sorted(found.name for found in self._client.search_registered_models())
-                raise InvalidInputError(f"model: there is no {model!r} at {tracking_uri}; got {known}")
+                raise InvalidInputError(f"model: there is no {model!r} at {tracking_uri}; there are {known}")
             self.ledger = Ledger(self._tags().get(LEDGER) or join(ledgers, model))
 
     def pin(self) -> None:

@@ -258,7 +258,7 @@ def test_who_is_the_system_s_user_unless_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_unknown_models_are_told(registered: Registered) -> None:
-    with pytest.raises(InvalidInputError, match=r"there is no 'other' at .*got \['prototype', 'toy'\]"):
+    with pytest.raises(InvalidInputError, match=r"there is no 'other' at .*there are \['prototype', 'toy'\]"):
         Succession("other", registered.tracking_uri, registered.ledgers)
     with pytest.raises(InvalidInputError, match="there is no 'a/b' at"):  # MLflow refuses such names
         Succession("a/b", registered.tracking_uri, registered.ledgers)
