@@ -69,22 +69,36 @@ class Bound(Config):
         return f"at least {self.min:g}" if self.max is None else f"{self.min:g} to {self.max:g}"
 
 
+def _within_a_share(bound: Bound) -> Bound:
+    for name, value in (("min", bound.min), ("max", bound.max)):
+        if value is not None and not 0 <= value <= 1:
+            raise ValueError(f"{name}: got {value:g}, need 0 to 1")
+    return bound
+
+
+ShareBound = Annotated[Bound, AfterValidator(_within_a_share)]
+
+
 class Changes(Config):
     """A delivery against an earlier one. Without a bound a measure is told, and never speaks."""
 
     volume: Bound = Field(default=Bound(), description="interactions, as a multiple of the earlier ones")
-    new_users: Bound = Field(default=Bound(), description="share of the users whom the earlier did not know")
-    lost_users: Bound = Field(default=Bound(), description="share of the earlier users who are gone")
-    new_items: Bound = Field(default=Bound(), description="share of the items that the earlier did not know")
-    lost_items: Bound = Field(default=Bound(), description="share of the earlier items that are gone")
-    popularity: Bound = Field(
+    new_users: ShareBound = Field(
+        default=Bound(), description="share of the users whom the earlier did not know"
+    )
+    lost_users: ShareBound = Field(default=Bound(), description="share of the earlier users who are gone")
+    new_items: ShareBound = Field(
+        default=Bound(), description="share of the items that the earlier did not know"
+    )
+    lost_items: ShareBound = Field(default=Bound(), description="share of the earlier items that are gone")
+    popularity: ShareBound = Field(
         default=Bound(),
         description="Jensen–Shannon distance of the items' shares of all interactions, 0 to 1",
     )
-    activity: Bound = Field(
+    activity: ShareBound = Field(
         default=Bound(), description="Jensen–Shannon distance of the users' numbers of interactions, 0 to 1"
     )
-    repeated: Bound = Field(
+    repeated: ShareBound = Field(
         default=Bound(), description="share of the interactions that the earlier delivery held already"
     )
     gap_s: Bound = Field(
@@ -95,11 +109,11 @@ class Changes(Config):
 class Delivery(Config):
     """A delivery by itself. Without a bound a measure is told, and never speaks."""
 
-    concentration: Bound = Field(
+    concentration: ShareBound = Field(
         default=Bound(), description="share of all interactions that the most popular item has"
     )
-    duplicates: Bound = Field(default=Bound(), description="share of the rows that repeat another row")
-    nulls: Bound = Field(
+    duplicates: ShareBound = Field(default=Bound(), description="share of the rows that repeat another row")
+    nulls: ShareBound = Field(
         default=Bound(), description="share of the values that are missing in optional columns"
     )
     age_s: Bound = Field(
@@ -110,10 +124,10 @@ class Delivery(Config):
 class Vocabulary(Config):
     """The dataset's users and items against the champion's, after the k-core."""
 
-    kept_users: Bound = Field(
+    kept_users: ShareBound = Field(
         default=Bound(), description="share of the champion's users who are still there"
     )
-    kept_items: Bound = Field(
+    kept_items: ShareBound = Field(
         default=Bound(), description="share of the champion's items that are still there"
     )
 

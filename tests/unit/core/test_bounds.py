@@ -52,6 +52,7 @@ def test_a_failed_gate_says_what_is_needed(bound, value, told):
             ["quality.delivery.nulls.max=0"],
             "quality.delivery.nulls: has a bound, which needs source.columns.features",
         ),
+        (["quality.previous.popularity.max=1.5"], "quality.previous.popularity: max: got 1.5, need 0 to 1"),
         (["prepare.split={kind: temporal}"], "'temporal', which needs timestamps; sessions have none"),
     ],
 )
