@@ -67,7 +67,7 @@ def _lay_out(data: Path, target: Path) -> Path:
             (target / name).symlink_to((data / name).absolute())
             continue
         with gzip.open(data / f"period_{ORIGINAL}.txt.gz", "rt") as file:
-            rows = f"{ingest.metrics['interactions']:,.0f}" if ingest.metrics else "–"
+            rows = file.readlines()
         with gzip.open(target / name, "wt") as file:
             file.writelines(rows[: len(rows) // 2])
     return target
@@ -130,7 +130,7 @@ def _row(run: RunRecord, stages: dict[str, StageRecord]) -> list[str]:
         if gate.outcome != "passed" and gate.value is not None
     ]
     seconds = f"{sum(record.seconds for record in run.stages):.0f}"
-    rows = f"{(ingest.metrics or {}).get('interactions', float('nan')):,.0f}"
+    rows = f"{ingest.metrics['interactions']:,.0f}" if ingest.metrics else "–"
     if "evaluate" not in stages or not stages["evaluate"].uri:
         return [
             _period(run),
