@@ -95,7 +95,7 @@ def instead(found: Any) -> str:
         return shown(result.get("observed_value"))
     bad, count = result["unexpected_count"], result["element_count"] - (result.get("missing_count") or 0)
     if not bad:
-        return f"all of {count:,} values" if count else "no values"
+        return f"all {count:,} values are so" if count else "no values"
     percent = result["unexpected_percent"]
     samples = ", ".join(map(shown, _distinct(result["partial_unexpected_list"])))
     return f"{bad:,} of {count:,} values ({percent:.3g} %) are not so" + f", such as {samples}" * bool(
