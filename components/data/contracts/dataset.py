@@ -31,6 +31,7 @@ from components.core.stage import Validation
 from components.data.contracts.deliveries import vocabulary_gates
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, finite, not_null, row_count, unique
+from components.data.contracts.vocabulary import vocabulary_schema
 from components.data.document import read_keys
 from components.data.parquet import read_table
 
@@ -103,28 +104,6 @@ def schemas(interactions: pa.Schema) -> dict[str, pa.Schema]:
     part = [field for field in interactions if field.name not in (USER_ID, ITEM_ID, PART)]
     named = {name: _part_schema(pa.schema([(USER, pa.int32()), (ITEM, pa.int32()), *part])) for name in PARTS}
     return named | {f"{dense}s": vocabulary_schema(dense, raw)(interactions) for dense, raw in _SIDES}
-
-
-def vocabulary_schema(dense: str, raw: str) -> Any:
-    """The schema of users or items, whose raw ids are text or integers."""
-
-    def schema(found: pa.Schema) -> pa.Schema:
-        return pa.schema(
-            [
-                (dense, pa.int32()),
-                (raw, raw_id_type(found, raw)),
-                (NUM_INTERACTIONS, pa.int32()),
-                (NUM_TRAIN, pa.int32()),
-            ]
-        )
-
-    return schema
-
-
-def raw_id_type(found: pa.Schema, raw: str) -> pa.DataType:
-    """int64 where that is found, else text."""
-    integer = raw in found.names and found.field(raw).type == pa.int64()
-    return pa.int64() if integer else pa.string()
 
 
 def _part_schema(found: pa.Schema) -> pa.Schema:

@@ -29,9 +29,9 @@ from components.core.recipe import EvaluateParams
 from components.core.recipe.judgement import BaselineName
 from components.core.stage import Validation
 from components.core.verdict import VERDICT_FILE, BeyondAccuracy, Comparison, SliceResult, Verdict
-from components.data.contracts.dataset import raw_id_type
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, in_set, not_null, row_count, unique
+from components.data.contracts.vocabulary import raw_id_type
 from components.data.evaluation import BEYOND_ACCURACY, METRICS_SCHEMA, SLICES
 from components.metrics.beyond_accuracy import MEASURES
 from components.metrics.promotion import LEARNED, floors, judge, promoted

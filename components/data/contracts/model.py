@@ -12,9 +12,9 @@ from components.core.policy import WEIGHTS_FILE
 from components.core.recipe import RetrainParams, Training
 from components.core.stage import Validation
 from components.data.contracts.curves import curves_schema, expect_curves
-from components.data.contracts.dataset import raw_id_type
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import not_null, row_count, unique
+from components.data.contracts.vocabulary import raw_id_type
 from components.data.contracts.warm_start import warm_start_gates
 from components.data.contracts.weights import weight_facts
 from components.data.document import read_keys
