@@ -91,7 +91,7 @@ def refuse(params: Any, inputs: Mapping[str, Path], output: Path, context: Conte
     raise GateFailedError("too few rows")
 
 
-def accept(output: Path, params: Any, docs: Path) -> Validation:
+def accept(output: Path, params: Any, inputs: Mapping[str, Path], docs: Path) -> Validation:
     return Validation(tables={}, summary={})
 
 
