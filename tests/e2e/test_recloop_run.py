@@ -114,7 +114,8 @@ def test_every_artifact_is_what_its_manifest_says_and_nothing_else_is_left(first
     left = {path.name for path in (project.root / "workspace" / "little").glob("*/*")}
     keys = {project.artifact(name).name for name in ARTIFACTS}
     runs = {path.name for path in (project.root / "workspace" / "little" / "runs").iterdir()}
-    assert left - runs == keys | {f"{key}.lock" for key in keys}
+    checked = {f"{project.artifact(name).name}.checks" for name in ("interactions", "dataset")}
+    assert left - runs == keys | checked | {f"{key}.lock" for key in keys}
 
 
 def test_each_artifact_knows_where_it_came_from(first, project):
