@@ -16,7 +16,7 @@ from components.rec.data import RankingData
 _BLOCK = 1 << 21  # pairs that are made distinct at a time
 _USER_EXPONENT, _ITEM_EXPONENT = 0.5, 0.8
 _SHIFT = 20  # ranks: how flat the head of both power laws is
-_MOST_SHARE = 0.05  # of the items one user has at most
+_MOST_SHARE = 0.1  # of the items one user has at most
 _ROUNDS_BY_POPULARITY = 6  # of redrawing duplicates, before they are drawn uniformly
 
 
@@ -83,7 +83,10 @@ class Interactions:
 
 
 def generate(num_users: int, num_items: int, num_interactions: int, seed: int) -> Interactions:
-    """Users and items follow power laws. Temporary memory does not grow with the number of pairs."""
+    """Users and items follow power laws; a user has at most a tenth of the items.
+
+    Temporary memory does not grow with the number of pairs.
+    """
     rng = np.random.default_rng(seed)
     degrees = _degrees(num_users, num_interactions, max(1, int(num_items * _MOST_SHARE)), rng)
     weights = _power_law(num_items, _ITEM_EXPONENT, rng)
