@@ -48,7 +48,7 @@ def _usable() -> bool:
 
 
 def _cacheable() -> bool:
-    """Whether the place where Numba keeps compiled kernels can be written: beside the source, or elsewhere."""
+    """Whether the place where Numba keeps compiled kernels can be written: beside the source, or as told."""
     return os.access(os.environ.get(_CACHE, Path(__file__).parent), os.W_OK)
 
 

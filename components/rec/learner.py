@@ -12,8 +12,8 @@ from components.core.hashing import derive_seed
 from components.core.recipe.training import Training
 from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import RankingModel
-from components.rec.objective import PairwiseObjective, adam, build_sampler
-from components.rec.weights import load_optimizer_tensors, optimizer_tensors, prefixed, without_prefix
+from components.rec.objective import PairwiseObjective, build_sampler
+from components.rec.weights import prefixed, without_prefix
 
 
 class Learner(ABC):
@@ -32,11 +32,11 @@ class Learner(ABC):
 
     @abstractmethod
     def end_epoch(self) -> dict[str, float]:
-        """The epoch's record, such as mean losses; starts the next epoch."""
+        """The epoch's record, such as mean losses; settles the weights and starts the next epoch."""
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """All that a learner resumed within an epoch needs besides the model's weights."""
+        """All that a learner resumed within an epoch needs besides the model's weights as they are now."""
 
     @abstractmethod
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -50,9 +50,9 @@ class RankingLearner(Learner):
     def __init__(self, training: Training, data: RankingData, model: RankingModel, seed: int) -> None:
         self.model = model
         self._training = training
-        self._objective = PairwiseObjective(training, model)
+        self._objective = PairwiseObjective(training)
         self._sampler = build_sampler(training.sampler, data)
-        self._optimizer = adam(list(model.parameters()), training.learning_rate)
+        self._optimizer = model.optimizer(training.learning_rate)
         device = data.user.device
         self._negatives = torch.Generator(device).manual_seed(derive_seed(seed, "negatives"))
         self._dropout = torch.Generator(device).manual_seed(derive_seed(seed, "dropout"))
@@ -60,19 +60,20 @@ class RankingLearner(Learner):
         self._num_steps = 0
 
     def step(self, batch: PairBatch) -> None:
-        scored = self._objective.positives(batch, self._dropout)
+        encoded = self.model.encode(self._dropout)
         negative_BN = self._sampler.sample(
-            scored.encoded.detach(), batch.user, self._training.num_negatives, generator=self._negatives
+            encoded, batch.user, self._training.num_negatives, generator=self._negatives
         )
-        loss = self._objective.loss(scored, negative_BN)
-        total = loss + self._training.l2 * self._objective.l2(scored, negative_BN)
-        self._optimizer.zero_grad(set_to_none=True)
+        objective = self._objective(encoded, batch, negative_BN[:, None])
+        total = objective.loss_T[0] + self._training.l2 * objective.l2_T[0]
+        self._optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]  # torch
         self._optimizer.step()
-        self._loss_sum += loss.detach()
+        self._loss_sum += objective.loss_T[0].detach()
         self._num_steps += 1
 
     def end_epoch(self) -> dict[str, float]:
+        self._optimizer.settle()
         record = {TRAIN_LOSS: float(self._loss_sum) / self._num_steps}
         self._loss_sum.zero_()
         self._num_steps = 0
@@ -80,7 +81,7 @@ class RankingLearner(Learner):
 
     def state(self) -> dict[str, Tensor]:
         return {
-            **prefixed("optimizer", optimizer_tensors(self._optimizer)),
+            **prefixed("optimizer", self._optimizer.state()),
             "negatives": self._negatives.get_state(),
             "dropout": self._dropout.get_state(),
             "loss_sum": self._loss_sum,
@@ -88,7 +89,7 @@ class RankingLearner(Learner):
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        load_optimizer_tensors(self._optimizer, without_prefix("optimizer", state))
+        self._optimizer.load_state(without_prefix("optimizer", state))
         self._negatives.set_state(state["negatives"].cpu())
         self._dropout.set_state(state["dropout"].cpu())
         self._loss_sum.copy_(state["loss_sum"])

@@ -193,11 +193,11 @@ class _Saves:
 @torch.no_grad()
 def validate(model: RankingModel, data: RankingData, metric: str) -> dict[str, float]:
     """Mean metrics at the metric's K over the users with validation interactions; train is masked."""
-    encoded = model.encode()
+    tables = model.tables()
     users = torch.nonzero(data.valid.counts).flatten()
     relevant = data.valid.select(users)
     k = cut_off([metric])
-    top_QK = rank(encoded.users[users], encoded.items, data.train.select(users), k)
+    top_QK = rank(tables.users[users], tables.items, data.train.select(users), k)
     found = hits(top_QK, relevant).cpu().numpy()
     values = per_user(found, relevant.counts.cpu().numpy(), [k])
     return {name: float(value.mean()) for name, value in values.items()}

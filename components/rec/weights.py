@@ -1,4 +1,4 @@
-"""Tensors on disk, as safetensors: weights and the state of an optimizer."""
+"""Tensors on disk, as safetensors."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,19 +27,3 @@ def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tens
     """The tensors that `prefixed` named."""
     start = f"{prefix}."
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The tensors that an optimizer keeps for each parameter, named `<parameter's number>.<name>`."""
-    state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": tensor for index, entry in state.items() for name, tensor in entry.items()}
-
-
-def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restore what `optimizer_tensors` gave; hyperparameters stay as they are."""
-    document = optimizer.state_dict()
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({**document, "state": state})

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import torch
 from torch import Tensor
 
 from components.core import columns
@@ -51,9 +50,8 @@ def run(
 
     model.load_state_dict(result.weights)
     save_tensors(result.weights, output / "weights.safetensors")
-    with torch.no_grad():
-        encoded = model.encode()
-    for name, dense, table in (("user", columns.USER, encoded.users), ("item", columns.ITEM, encoded.items)):
+    tables = model.tables()
+    for name, dense, table in (("user", columns.USER, tables.users), ("item", columns.ITEM, tables.items)):
         vocabulary = read_table(inputs["dataset"] / f"{name}s.parquet")
         write_table(
             _embeddings(vocabulary, dense, f"{name}_id", table), output / f"{name}_embeddings.parquet"

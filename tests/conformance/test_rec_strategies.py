@@ -22,7 +22,7 @@ from components.core.strategy import Strategy, registered
 from components.rec.data import RankingData
 from components.rec.learner import RankingLearner
 from components.rec.loop import Schedule, fit, validate
-from components.rec.models.base import Encoded
+from components.rec.models.base import PlainEncoded, Tables
 from components.rec.objective import build_model, build_sampler
 from tests.unit.rec.conftest import clustered as clustered
 from tests.unit.rec.conftest import make_data
@@ -42,12 +42,31 @@ def named(strategies: tuple[type[Strategy], ...]) -> pytest.MarkDecorator:
 @named(MODELS)
 def test_model_encodes_everyone(strategy: type[Strategy], clustered: RankingData) -> None:
     model = build_model(Training(model=strategy()), clustered, seed=1)
-    encoded = model.encode()
-    assert len(encoded.users) == len(encoded.ego_users) == clustered.num_users
-    assert len(encoded.items) == len(encoded.ego_items) == clustered.num_items
-    assert encoded.users.shape[1] == encoded.items.shape[1]
-    assert torch.isfinite(encoded.users).all()
-    assert torch.isfinite(encoded.items).all()
+    tables = model.tables()
+    assert len(tables.users) == clustered.num_users
+    assert len(tables.items) == clustered.num_items
+    assert tables.users.shape[1] == tables.items.shape[1]
+    assert torch.isfinite(tables.users).all()
+    assert torch.isfinite(tables.items).all()
+
+
+@named(MODELS)
+def test_model_scores_pairs_as_its_tables_do(strategy: type[Strategy], clustered: RankingData) -> None:
+    training = Training(model=strategy())
+    model = build_model(training, clustered, seed=1)
+    model.optimizer(training.learning_rate)
+    generator = torch.Generator().manual_seed(2)
+    user_B, item_BK = (
+        torch.randint(0, 40, (50,), generator=generator),
+        torch.randint(0, 30, (50, 3), generator=generator),
+    )
+    tables, encoded = model.tables(), model.encode()
+    expected = (tables.users[user_B][:, None] * tables.items[item_BK]).sum(dim=2)
+    pairs = encoded.pairs(user_B, item_BK)
+    assert torch.allclose(pairs.score_BK, expected, atol=1e-6)
+    assert torch.allclose(encoded.scores(user_B, item_BK), expected, atol=1e-6)
+    assert torch.allclose(pairs.user_l2_B, model.users[user_B].square().sum(dim=1) / 2)
+    assert torch.allclose(pairs.item_l2_BK, model.items[item_BK].square().sum(dim=2) / 2)
 
 
 @named(MODELS)
@@ -81,11 +100,14 @@ def test_model_names_the_tensors_with_a_row_for_each_user_or_item(strategy: type
 @named(MODELS)
 def test_gradient_reaches_every_parameter(strategy: type[Strategy], clustered: RankingData) -> None:
     model = build_model(Training(model=strategy()), clustered, seed=1)
+    model.optimizer(0.01)
     encoded = model.encode(torch.Generator().manual_seed(1))
-    (encoded.users @ encoded.items.T).square().mean().backward()
+    everyone = torch.arange(clustered.num_users)
+    everything = torch.arange(clustered.num_items).expand(clustered.num_users, -1)
+    encoded.pairs(everyone, everything).score_BK.square().mean().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
-        assert parameter.grad.abs().sum() > 0, name
+        assert parameter.grad.to_dense().abs().sum() > 0, name
 
 
 @named(MODELS)
@@ -123,7 +145,7 @@ def test_sampler_draws_only_unobserved_items(strategy: type[Strategy], seed: int
     pairs = [pair for pair in pairs if pair[1] != 8 - pair[0]]  # everyone misses one item
     data = make_data(5, 9, pairs, [])
     users, items = torch.randn(5, 3, generator=generator), torch.randn(9, 3, generator=generator)
-    encoded = Encoded(users, items, users, items)
+    encoded = PlainEncoded(Tables(users, items), Tables(users, items))
     batch = torch.randint(0, 5, (40,), generator=generator)
     sampler = build_sampler(strategy(), data)
 
@@ -146,7 +168,7 @@ def test_sampler_refuses_a_user_without_negatives(strategy: type[Strategy]) -> N
 
 @named(SAMPLERS)
 def test_sampler_leaves_the_global_randomness_alone(strategy: type[Strategy], clustered: RankingData) -> None:
-    encoded = build_model(Training(), clustered, seed=1).encode().detach()
+    encoded = build_model(Training(), clustered, seed=1).encode()
     torch.manual_seed(1)
     before = torch.get_rng_state()
     build_sampler(strategy(), clustered).sample(

@@ -7,9 +7,13 @@ from typing import ClassVar, Final, Literal, Protocol, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
+from components.compiled import available
 from components.core.recipe.training import ModelConfig
 from components.rec.data import RankingData
+from components.rec.optimizers.base import Optimizer
+from components.rec.optimizers.dense import DenseAdam
 
 Side = Literal["user", "item"]
 USER_AND_ITEM_ROWS: Final[Mapping[str, Side]] = {"users": "user", "items": "item"}
@@ -17,25 +21,46 @@ USER_AND_ITEM_ROWS: Final[Mapping[str, Side]] = {"users": "user", "items": "item
 
 @final
 @dataclass(frozen=True)
-class Encoded:
-    """The tables that scores are made of; the score of (u, i) is `users[u] · items[i]`.
+class Tables:
+    """All that a ranking needs; the score of (u, i) is `users[u] · items[i]`.
 
     Attributes:
         users, items: (U, D) and (I, D).
-        ego_users, ego_items: the embeddings before any propagation, which L2 regularisation acts on;
-            the same tensors where there is none.
     """
 
     users: Tensor
     items: Tensor
-    ego_users: Tensor
-    ego_items: Tensor
 
-    def detach(self) -> "Encoded":
-        """Without gradients: what samplers look at."""
-        return Encoded(
-            self.users.detach(), self.items.detach(), self.ego_users.detach(), self.ego_items.detach()
-        )
+
+@final
+@dataclass(frozen=True)
+class Pairs:
+    """B users, each with K items, as a loss sees them.
+
+    Attributes:
+        score_BK: of each user with each of its items.
+        user_l2_B, item_l2_BK: ½‖·‖² of the ego embeddings, those before any propagation.
+    """
+
+    score_BK: Tensor
+    user_l2_B: Tensor
+    item_l2_BK: Tensor
+
+
+class Encoded(ABC):
+    """The model within one step. What is not asked for need not be computed."""
+
+    @abstractmethod
+    def pairs(self, user_B: Tensor, item_BK: Tensor) -> Pairs:
+        """What a loss needs, with gradients that reach the model's parameters."""
+
+    @abstractmethod
+    def scores(self, user_B: Tensor, item_BK: Tensor) -> Tensor:
+        """(B, K), without gradients: what a sampler looks at."""
+
+    @abstractmethod
+    def tables(self) -> Tables:
+        """All users and items, without gradients."""
 
 
 class RankingModel(nn.Module, ABC):
@@ -50,11 +75,20 @@ class RankingModel(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, dropout: torch.Generator | None = None) -> Encoded:
-        """All users and items. Called once a step: graph propagation happens here.
+        """Begin a step; graph propagation happens here.
 
         Args:
             dropout: randomness of dropout while training; None means no dropout.
         """
+
+    @torch.no_grad()
+    def tables(self) -> Tables:
+        """All users and items without dropout: what is ranked with, published and served."""
+        return self.encode().tables()
+
+    def optimizer(self, learning_rate: float) -> Optimizer:
+        """Adam in the form that suits the model's gradients. A model has one optimizer at a time."""
+        return DenseAdam(self.parameters(), learning_rate)
 
 
 class BuildModel(Protocol):
@@ -68,3 +102,36 @@ class BuildModel(Protocol):
 def normal_embedding(rows: int, dim: int, std: float, generator: torch.Generator) -> nn.Parameter:
     """(rows, dim) drawn from N(0, std²)."""
     return nn.Parameter(torch.randn(rows, dim, generator=generator) * std)
+
+
+@final
+class PlainEncoded(Encoded):
+    """Whole tables, in torch's own operations: on any device, and without compiled kernels.
+
+    Args:
+        tables: of scores.
+        ego: the embeddings before any propagation; the same where there is none.
+    """
+
+    def __init__(self, tables: Tables, ego: Tables) -> None:
+        self._tables, self._ego = tables, ego
+
+    def pairs(self, user_B: Tensor, item_BK: Tensor) -> Pairs:
+        user_BD, item_BKD = embedding(user_B, self._tables.users), embedding(item_BK, self._tables.items)
+        score_BK = (item_BKD @ user_BD[:, :, None]).squeeze(2)
+        if self._ego is not self._tables:
+            user_BD, item_BKD = embedding(user_B, self._ego.users), embedding(item_BK, self._ego.items)
+        return Pairs(score_BK, user_BD.square().sum(dim=-1) / 2, item_BKD.square().sum(dim=-1) / 2)
+
+    @torch.no_grad()
+    def scores(self, user_B: Tensor, item_BK: Tensor) -> Tensor:
+        user_BD, item_BKD = embedding(user_B, self._tables.users), embedding(item_BK, self._tables.items)
+        return (item_BKD @ user_BD[:, :, None]).squeeze(2)
+
+    def tables(self) -> Tables:
+        return Tables(self._tables.users.detach(), self._tables.items.detach())
+
+
+def takes_kernels(tensor: Tensor) -> bool:
+    """Whether compiled kernels can be used with it."""
+    return available() and tensor.device.type == "cpu"

@@ -6,7 +6,14 @@ import torch
 
 from components.core.recipe.training import LightGcn
 from components.rec.data import RankingData
-from components.rec.models.base import USER_AND_ITEM_ROWS, Encoded, RankingModel, normal_embedding
+from components.rec.models.base import (
+    USER_AND_ITEM_ROWS,
+    Encoded,
+    PlainEncoded,
+    RankingModel,
+    Tables,
+    normal_embedding,
+)
 from components.rec.models.propagation import NormalizedGraph
 
 
@@ -30,4 +37,4 @@ class LightGcnModel(RankingModel):
             sum_ND = ego_ND + self._graph.propagate(sum_ND)
         mean_ND = sum_ND / (self._num_layers + 1)
         users, items = torch.split(mean_ND, [len(self.users), len(self.items)])
-        return Encoded(users, items, self.users, self.items)
+        return PlainEncoded(Tables(users, items), Tables(self.users, self.items))

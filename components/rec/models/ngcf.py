@@ -9,7 +9,14 @@ from torch.nn.functional import leaky_relu, normalize
 
 from components.core.recipe.training import Ngcf
 from components.rec.data import RankingData
-from components.rec.models.base import USER_AND_ITEM_ROWS, Encoded, RankingModel, normal_embedding
+from components.rec.models.base import (
+    USER_AND_ITEM_ROWS,
+    Encoded,
+    PlainEncoded,
+    RankingModel,
+    Tables,
+    normal_embedding,
+)
 from components.rec.models.propagation import NormalizedGraph
 
 _LEAKY_SLOPE = 0.2  # not in the paper; the official code's
@@ -47,7 +54,7 @@ class NgcfModel(RankingModel):
                 layer_ND = _drop(layer_ND, self._config.message_dropout, dropout)
             layers.append(normalize(layer_ND) if self._config.normalize_layers else layer_ND)
         users, items = torch.split(torch.cat(layers, dim=1), [len(self.users), len(self.items)])
-        return Encoded(users, items, self.users, self.items)
+        return PlainEncoded(Tables(users, items), Tables(self.users, self.items))
 
 
 def _xavier(rows: int, columns: int, generator: torch.Generator) -> nn.Parameter:

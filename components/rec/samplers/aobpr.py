@@ -7,7 +7,7 @@ from torch import Tensor
 
 from components.core.recipe.training import AobprSampler
 from components.rec.data import RankingData
-from components.rec.models.base import Encoded
+from components.rec.models.base import Encoded, Tables
 from components.rec.samplers.base import Sampler, require_negatives
 
 _BLOCK_USERS = 64  # one block of scores fits a CPU cache
@@ -33,7 +33,8 @@ class AdaptiveOversampling(Sampler):
     ) -> Tensor:
         rank_BN = self._draw_ranks(user_B, num_negatives, generator)
         blocks = zip(torch.split(user_B, _BLOCK_USERS), torch.split(rank_BN, _BLOCK_USERS), strict=True)
-        return torch.cat([self._at_ranks(encoded, users, ranks) for users, ranks in blocks])
+        tables = encoded.tables()
+        return torch.cat([self._at_ranks(tables, users, ranks) for users, ranks in blocks])
 
     def _draw_ranks(self, user_B: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """(B, N) ranks from the geometric law, cut off at each user's number of unobserved items n:
@@ -47,8 +48,8 @@ class AdaptiveOversampling(Sampler):
         rank = (-self._lambda * torch.log1p(-x * mass)).long()
         return torch.minimum(rank, free_B1 - 1)
 
-    def _at_ranks(self, encoded: Encoded, user_B: Tensor, rank_BN: Tensor) -> Tensor:
-        score_BI = encoded.users[user_B] @ encoded.items.T
+    def _at_ranks(self, tables: Tables, user_B: Tensor, rank_BN: Tensor) -> Tensor:
+        score_BI = tables.users[user_B] @ tables.items.T
         seen = self._train.select(user_B)
         score_BI[seen.rows, seen.values] = -torch.inf
         deepest = int(rank_BN.max()) + 1

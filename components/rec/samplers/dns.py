@@ -4,12 +4,12 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding
 
 from components.core.recipe.training import DnsSampler
 from components.rec.data import RankingData
 from components.rec.models.base import Encoded
-from components.rec.samplers.base import Sampler, UnobservedItems
+from components.rec.samplers.base import Sampler
+from components.rec.samplers.unobserved import UnobservedItems
 
 
 @final
@@ -26,8 +26,7 @@ class DynamicNegative(Sampler):
         self, encoded: Encoded, user_B: Tensor, num_negatives: int, *, generator: torch.Generator
     ) -> Tensor:
         pool_BC = self._unobserved.draw(user_B, num_negatives * self._pool_size, generator=generator)
-        user_BD = embedding(user_B, encoded.users)
-        score_BC = torch.bmm(embedding(pool_BC, encoded.items), user_BD[:, :, None]).squeeze(2)
+        score_BC = encoded.scores(user_B, pool_BC)
         shape = (len(user_B), num_negatives, self._pool_size)
         best_BN1 = score_BC.reshape(shape).argmax(dim=2, keepdim=True)
         return pool_BC.reshape(shape).gather(2, best_BN1).squeeze(2)

@@ -8,7 +8,8 @@ from torch import Tensor
 from components.core.recipe.training import UniformSampler
 from components.rec.data import RankingData
 from components.rec.models.base import Encoded
-from components.rec.samplers.base import Sampler, UnobservedItems
+from components.rec.samplers.base import Sampler
+from components.rec.samplers.unobserved import UnobservedItems
 
 
 @final

@@ -15,11 +15,13 @@ from components.core.recipe.training import Training
 from components.rec.data import PairBatch, RankingData
 from components.rec.learner import Learner
 from components.rec.loop import Schedule, fit
-from components.rec.models.base import RankingModel
-from components.rec.objective import PairwiseObjective, ScoredPositives, adam, build_model, build_sampler
+from components.rec.models.base import Encoded, RankingModel
+from components.rec.objective import PairwiseObjective, build_model, build_sampler
+from components.rec.optimizers.dense import DenseAdam
+from components.rec.samplers.base import Sampler
 from components.rec.searchers.base import SearchResult
-from components.rec.searchers.gumbel import gumbel_softmax
-from components.rec.weights import load_optimizer_tensors, optimizer_tensors, prefixed, without_prefix
+from components.rec.searchers.gumbel import drawn, gumbel_softmax, logit_gradient
+from components.rec.weights import prefixed, without_prefix
 
 ALPHA, PROBABILITY, LOSS, TEMPERATURE = "alpha_", "probability_", "loss_", "temperature"
 
@@ -57,8 +59,8 @@ class AutoSampleLearner(Learner):
     """W and α on the same batch, each with its own Adam; α without regularisation (Algorithm 1, B.5).
 
     Straight-through: the forward value is the loss of the one sampler that eq. 10 draws, and α's
-    gradient is that of Σ pₜ Lₜ (eq. 11, 12). So W's gradient comes from the drawn sampler's loss alone,
-    and the other samplers' losses are needed as values only. One draw per batch, as eq. 12 has it.
+    gradient is that of Σ pₜ Lₜ (eq. 11, 12). One draw per batch, as eq. 12 has it. Users and positives
+    are encoded and scored once for all samplers.
     """
 
     def __init__(
@@ -69,15 +71,15 @@ class AutoSampleLearner(Learner):
         self._config, self._training = config, training
         self._kinds = [sampler.kind for sampler in config.samplers]
         self._samplers = [build_sampler(sampler, data) for sampler in config.samplers]
-        self._objective = PairwiseObjective(training, model)
+        self._objective = PairwiseObjective(training)
         self.logit_T = nn.Parameter(torch.zeros(len(self._samplers), device=device))  # α = 1 / T at first
-        self._optimizer = adam(list(model.parameters()), training.learning_rate)
-        self._alpha_optimizer = adam([self.logit_T], config.alpha_learning_rate)
+        self._optimizer = model.optimizer(training.learning_rate)
+        self._alpha_optimizer = DenseAdam([self.logit_T], config.alpha_learning_rate)
         self._generators = {
             name: torch.Generator(device).manual_seed(derive_seed(seed, "search", name))
             for name in ("negatives", "dropout", "gumbel")
         }
-        self._step = torch.zeros((), dtype=torch.int64)
+        self._step = 0
         self._num_steps = 0
         self._sums = torch.zeros(2, len(self._samplers), device=device)  # of p and of the losses
         self._loss_sum = torch.zeros((), device=device)
@@ -85,52 +87,36 @@ class AutoSampleLearner(Learner):
     @property
     def temperature(self) -> float:
         """τ of the next step."""
-        return self._config.temperature.at(int(self._step))
+        return self._config.temperature.at(self._step)
 
     def step(self, batch: PairBatch) -> None:
-        scored = self._objective.positives(batch, self._generators["dropout"])
-        looked_at = scored.encoded.detach()
-        negatives = [
-            sampler.sample(
-                looked_at, batch.user, self._training.num_negatives, generator=self._generators["negatives"]
-            )
-            for sampler in self._samplers
-        ]
-        log_alpha_T = torch.log_softmax(self.logit_T, dim=0)
-        probability_T = gumbel_softmax(log_alpha_T, self.temperature, self._generators["gumbel"])
-        weight_T = probability_T.detach()
-        if self._config.straight_through:
-            weight_T = torch.nn.functional.one_hot(weight_T.argmax(), len(weight_T)).float()
+        encoded = self.model.encode(self._generators["dropout"])
+        negatives = [self._negatives(sampler, encoded, batch) for sampler in self._samplers]
+        objective = self._objective(encoded, batch, torch.stack(negatives, dim=1))
+        loss_T = objective.loss_T.detach()
+        probability_T = gumbel_softmax(
+            torch.log_softmax(self.logit_T.detach(), dim=0), self.temperature, self._generators["gumbel"]
+        )
+        weight_T = drawn(probability_T) if self._config.straight_through else probability_T
 
-        loss_T, total = self._losses(scored, negatives, weight_T.tolist())
-        # the same value again, weighted so that its gradient reaches α and nothing else
-        for_alpha = (probability_T * loss_T.detach()).sum()
-        self._optimizer.zero_grad(set_to_none=True)
-        self._alpha_optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward([total, for_alpha])
+        self._optimizer.zero_grad()
+        total = (weight_T * (objective.loss_T + self._training.l2 * objective.l2_T)).sum()
+        total.backward()  # type: ignore[no-untyped-call]  # torch
         self._optimizer.step()
+        self.logit_T.grad = logit_gradient(probability_T, loss_T, self.temperature)
         self._alpha_optimizer.step()
 
         self._step += 1
         self._num_steps += 1
-        self._sums += torch.stack([probability_T.detach(), loss_T.detach()])
-        self._loss_sum += (weight_T * loss_T.detach()).sum()
+        self._sums += torch.stack([probability_T, loss_T])
+        self._loss_sum += weight_T @ loss_T
 
-    def _losses(
-        self, scored: ScoredPositives, negatives: list[Tensor], weights: list[float]
-    ) -> tuple[Tensor, Tensor]:
-        """Every sampler's loss (T,), and the weighted total with L2 that W descends on."""
-        losses, total = [], torch.zeros((), device=scored.positive_B.device)
-        for negative_BN, weight in zip(negatives, weights, strict=True):
-            with torch.set_grad_enabled(weight > 0):
-                loss = self._objective.loss(scored, negative_BN)
-                if weight > 0:
-                    regularized = loss + self._training.l2 * self._objective.l2(scored, negative_BN)
-                    total = total + weight * regularized
-            losses.append(loss)
-        return torch.stack(losses), total
+    def _negatives(self, sampler: Sampler, encoded: Encoded, batch: PairBatch) -> Tensor:
+        count = self._training.num_negatives
+        return sampler.sample(encoded, batch.user, count, generator=self._generators["negatives"])
 
     def end_epoch(self) -> dict[str, float]:
+        self._optimizer.settle()
         alpha = torch.softmax(self.logit_T.detach().double(), dim=0).tolist()
         probability, loss = (self._sums / self._num_steps).tolist()
         record: dict[str, float] = {}
@@ -145,23 +131,23 @@ class AutoSampleLearner(Learner):
     def state(self) -> dict[str, Tensor]:
         return {
             "logit": self.logit_T.detach(),
-            "step": self._step,
+            "step": torch.tensor(self._step),
             "num_steps": torch.tensor(self._num_steps),
             "sums": self._sums,
             "loss_sum": self._loss_sum,
-            **prefixed("optimizer", optimizer_tensors(self._optimizer)),
-            **prefixed("alpha_optimizer", optimizer_tensors(self._alpha_optimizer)),
+            **prefixed("optimizer", self._optimizer.state()),
+            **prefixed("alpha_optimizer", self._alpha_optimizer.state()),
             **prefixed("generator", {name: g.get_state() for name, g in self._generators.items()}),
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
             self.logit_T.copy_(state["logit"])
-        self._step = state["step"].cpu()
+        self._step = int(state["step"])
         self._num_steps = int(state["num_steps"])
         self._sums.copy_(state["sums"])
         self._loss_sum.copy_(state["loss_sum"])
-        load_optimizer_tensors(self._optimizer, without_prefix("optimizer", state))
-        load_optimizer_tensors(self._alpha_optimizer, without_prefix("alpha_optimizer", state))
+        self._optimizer.load_state(without_prefix("optimizer", state))
+        self._alpha_optimizer.load_state(without_prefix("alpha_optimizer", state))
         for name, tensor in without_prefix("generator", state).items():
             self._generators[name].set_state(tensor.cpu())

@@ -14,3 +14,18 @@ def gumbel_softmax(log_alpha: Tensor, temperature: float, generator: torch.Gener
     smallest = torch.finfo(uniform.dtype).tiny
     noise = -torch.log(-torch.log(uniform.clamp(min=smallest)))
     return torch.softmax((log_alpha + noise) / temperature, dim=-1)
+
+
+def drawn(probability_T: Tensor) -> Tensor:
+    """(T,) one-hot at the argmax (eq. 10)."""
+    places = torch.arange(len(probability_T), device=probability_T.device)
+    return (places == probability_T.argmax()).to(probability_T.dtype)
+
+
+def logit_gradient(probability_T: Tensor, loss_T: Tensor, temperature: float) -> Tensor:
+    """The gradient of Σ pₜ Lₜ with respect to the logits, α = softmax(logits).
+
+    p is a softmax of (log α + g) / τ, so ∂/∂(log α)ₜ = pₜ (Lₜ − Σ p L) / τ. These sum to 0 over t, and
+    so the step from log α to the logits changes nothing.
+    """
+    return probability_T * (loss_T - probability_T @ loss_T) / temperature

@@ -11,7 +11,7 @@ from components.core.errors import InvalidInputError
 from components.core.recipe.training import AobprSampler, DnsSampler, PopularitySampler, UniformSampler
 from components.core.strategy import Strategy
 from components.rec.data import RankingData
-from components.rec.models.base import Encoded
+from components.rec.models.base import Encoded, PlainEncoded, Tables
 from components.rec.objective import build_sampler
 from tests.unit.rec.conftest import make_data
 
@@ -25,7 +25,7 @@ def world() -> tuple[RankingData, Encoded]:
     pairs = [(0, 0), (0, 3), (1, 0), (1, 1), (1, 2), (1, 7), (2, 4), (2, 5), (2, 6), (2, 0)]
     generator = torch.Generator().manual_seed(3)
     users, items = torch.randn(3, 4, generator=generator), torch.randn(8, 4, generator=generator)
-    return make_data(3, 8, pairs, []), Encoded(users, items, users, items)
+    return make_data(3, 8, pairs, []), PlainEncoded(Tables(users, items), Tables(users, items))
 
 
 def draws(config: Strategy, world: tuple[RankingData, Encoded], user: int, count: int = NUM_DRAWS) -> Tensor:
@@ -52,7 +52,8 @@ def unobserved(world: tuple[RankingData, Encoded], user: int) -> list[int]:
 
 
 def by_score(world: tuple[RankingData, Encoded], user: int) -> list[int]:
-    score = world[1].users[user] @ world[1].items.T
+    tables = world[1].tables()
+    score = tables.users[user] @ tables.items.T
     return sorted(unobserved(world, user), key=lambda item: -float(score[item]))
 
 

@@ -1,0 +1,219 @@
+"""Adam over embedding rows, exact and without touching a table as a whole.
+
+In dense Adam a row whose gradient is zero still moves: its moments decay and its weights follow them. A step
+over 160,000 rows for a batch of 3,000 spends nearly all its time there. Here a row's steps without a gradient
+are put off until somebody looks at it, and are then made at once.
+
+With m and v as they stood after step t, s = √v, and n steps without a gradient since, the weights have
+moved by
+
+    −η m Σⱼ bⱼ / (aⱼ s + ε),   bⱼ = β₁ʲ / (1 − β₁ᵗ⁺ʲ),   aⱼ = β₂^(j/2) / √(1 − β₂ᵗ⁺ʲ),   j = 1 … n.
+
+aⱼ hardly changes while bⱼ fades. So the sum is expanded around ā, the mean of aⱼ weighted by bⱼ, up to its
+third central moment μ₃; with q = s / (ā s + ε):
+
+    Σⱼ bⱼ / (aⱼ s + ε) ≈ S₀ / (ā s + ε) · (1 + q² μ₂ − q³ μ₃).
+
+The moments depend on (t, n) alone and come from the sums S_k = Σⱼ bⱼ aⱼᵏ, each a difference of two entries
+of a table: the work for a row does not depend on how long it waited. For t ≥ 300 the expansion's relative
+error is below 1e-6, for every n, v and ε. Before, the first steps are made one by one, (300 − t) / 6 of
+them; by then bⱼ has faded so far that the same bound holds for the sum.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from components.compiled import njit, prange
+from components.rec.optimizers.base import BETA_1, BETA_2, EPSILON, Optimizer
+
+_EARLY: Final = 300  # before this step aⱼ changes too fast for the expansion alone
+_PER_STEP_BY_ITSELF: Final = 6
+_FADED_AFTER: Final = 600  # steps without a gradient: what is left of m would be denormal numbers
+_HORIZON: Final = 40_000  # 1 − β₂ᵗ is 1 in float64 from here on
+_ORDERS: Final = 4  # S₀ … S₃
+
+Floats = npt.NDArray[np.float32]
+
+
+@final
+class DeferredAdam(Optimizer):
+    """For tables on a CPU whose gradients are sparse: each a coalesced tensor with distinct rows."""
+
+    def __init__(self, tables: Mapping[str, nn.Parameter], learning_rate: float) -> None:
+        self._learning_rate = learning_rate
+        self._step = 0
+        self._tables = {name: _Table(parameter) for name, parameter in tables.items()}
+
+    def zero_grad(self) -> None:
+        for table in self._tables.values():
+            table.parameter.grad = None
+
+    def catch_up(self, name: str, rows: Tensor) -> None:
+        """Bring rows of a table up to date; they may be given in any shape, and more than once."""
+        self._tables[name].catch_up(rows.numpy().reshape(-1), self._step, self._learning_rate)
+
+    def settle(self) -> None:
+        for table in self._tables.values():
+            rows = np.arange(len(table.parameter))
+            table.catch_up(rows, self._step, self._learning_rate)
+
+    def step(self) -> None:
+        """The rows with a gradient must have been caught up with before it was taken."""
+        self._step += 1
+        for table in self._tables.values():
+            gradient = table.parameter.grad
+            if gradient is not None:
+                rows, values = gradient._indices()[0].numpy(), gradient._values().numpy()
+                table.move(rows, values, self._step, self._learning_rate)
+
+    def state(self) -> dict[str, Tensor]:
+        parts = {
+            f"{name}.{part}": tensor
+            for name, table in self._tables.items()
+            for part, tensor in table.state().items()
+        }
+        return {"step": torch.tensor(self._step), **parts}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self._step = int(state["step"])
+        for name, table in self._tables.items():
+            for part, tensor in table.state().items():
+                tensor.copy_(state[f"{name}.{part}"])
+
+
+@final
+class _Table:
+    """A parameter (rows, D), its moments, and the step up to which each row stands."""
+
+    def __init__(self, parameter: nn.Parameter) -> None:
+        self.parameter = parameter
+        self._first, self._second = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        self._upto = torch.zeros(len(parameter), dtype=torch.int64)
+
+    def state(self) -> dict[str, Tensor]:
+        return {"first": self._first, "second": self._second, "upto": self._upto}
+
+    def catch_up(self, rows: npt.NDArray[np.int64], step: int, learning_rate: float) -> None:
+        weight, first, second, upto = self._arrays()
+        _catch_up(rows, weight, first, second, upto, step, learning_rate, SUMS)
+
+    def move(self, rows: npt.NDArray[np.int64], gradient: Floats, step: int, learning_rate: float) -> None:
+        assert not len(rows) or self._upto.numpy()[rows].min() == step - 1
+        correction_1, correction_2 = 1 - BETA_1**step, math.sqrt(1 - BETA_2**step)
+        weight, first, second, upto = self._arrays()
+        _move(rows, gradient, weight, first, second, upto, step, learning_rate / correction_1, correction_2)
+
+    def _arrays(self) -> tuple[Any, ...]:
+        parts = (self.parameter.detach(), self._first.detach(), self._second.detach(), self._upto)
+        return tuple(part.numpy() for part in parts)
+
+
+def _sums() -> npt.NDArray[np.float64]:
+    """(4, horizon + 1): at [k, t − 1], Σ over i ≥ 0 of rᵢ bias terms, so that S_k(t, n) is
+    r · sums[k, t] − rⁿ⁺¹ · sums[k, t + n], with r = β₁ β₂^(k/2)."""
+    step = np.arange(1, _HORIZON + 2, dtype=np.float64)
+    sums = np.empty((_ORDERS, len(step)))
+    for k in range(_ORDERS):
+        term = 1 / (1 - BETA_1**step) * (1 - BETA_2**step) ** (-k / 2)
+        ratio = BETA_1 * BETA_2 ** (k / 2)
+        total = term[-1] / (1 - ratio)
+        for place in range(_HORIZON, -1, -1):
+            total = total if place == _HORIZON else term[place] + ratio * total
+            sums[k, place] = total
+    return sums
+
+
+SUMS: Final = _sums()
+
+
+@njit()
+def _expansion(step: int, count: int, sums: Any) -> tuple[float, float, float, float]:
+    """S₀, ā, μ₂ and μ₃ of `count` steps after `step`."""
+    last = sums.shape[1] - 1
+    begin, end = min(step, last), min(step + count, last)
+    ratio, root = BETA_1, math.sqrt(BETA_2)
+    s0 = ratio * sums[0, begin] - ratio ** (count + 1) * sums[0, end]
+    ratio *= root
+    e1 = (ratio * sums[1, begin] - ratio ** (count + 1) * sums[1, end]) / s0
+    ratio *= root
+    e2 = (ratio * sums[2, begin] - ratio ** (count + 1) * sums[2, end]) / s0
+    ratio *= root
+    e3 = (ratio * sums[3, begin] - ratio ** (count + 1) * sums[3, end]) / s0
+    return s0, e1, e2 - e1 * e1, e3 - 3 * e1 * e2 + 2 * e1 * e1 * e1
+
+
+@njit(parallel=True)
+def _catch_up(
+    rows: Any, weight: Any, first: Any, second: Any, upto: Any, step: int, learning_rate: float, sums: Any
+) -> None:
+    """Make the steps between `upto` and `step`, all of them without a gradient."""
+    num_stale = 0
+    stale, since = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    for row in rows:
+        if upto[row] < step:
+            if upto[row] > 0:  # before its first gradient a row does not move
+                stale[num_stale], since[num_stale] = row, upto[row]
+                num_stale += 1
+            upto[row] = step
+    for place in prange(num_stale):
+        row, begin = stale[place], since[place]
+        count = step - begin
+        if begin < _EARLY:
+            one_by_one = min(count, (_EARLY - begin) // _PER_STEP_BY_ITSELF)
+            for j in range(1, one_by_one + 1):
+                b = learning_rate * BETA_1**j / (1 - BETA_1 ** (begin + j))
+                a = BETA_2 ** (j / 2) / math.sqrt(1 - BETA_2 ** (begin + j))
+                _follow(weight[row], first[row], second[row], b, a, 0.0, 0.0)
+            _fade(first[row], second[row], one_by_one)
+            begin, count = begin + one_by_one, count - one_by_one
+        if count > 0:
+            total, mean, moment_2, moment_3 = _expansion(begin, count, sums)
+            _follow(weight[row], first[row], second[row], learning_rate * total, mean, moment_2, moment_3)
+            _fade(first[row], second[row], count)
+
+
+@njit()
+def _follow(
+    weight_D: Any, first_D: Any, second_D: Any, scale: float, mean: float, moment_2: float, moment_3: float
+) -> None:
+    b, a, mu_2, mu_3 = np.float32(scale), np.float32(mean), np.float32(moment_2), np.float32(moment_3)
+    for d in range(len(weight_D)):
+        root = np.sqrt(second_D[d])
+        inverse = np.float32(1) / (a * root + np.float32(EPSILON))
+        q = root * inverse
+        weight_D[d] -= b * first_D[d] * inverse * (np.float32(1) + q * q * (mu_2 - q * mu_3))
+
+
+@njit()
+def _fade(first_D: Any, second_D: Any, count: int) -> None:
+    fade_1 = np.float32(BETA_1**count if count < _FADED_AFTER else 0.0)
+    fade_2 = np.float32(BETA_2**count)
+    for d in range(len(first_D)):
+        first_D[d] *= fade_1
+        second_D[d] *= fade_2
+
+
+@njit(parallel=True)
+def _move(
+    rows: Any, gradient: Any, weight: Any, first: Any, second: Any, upto: Any, step: int, rate: float,
+    correction: float,
+) -> None:  # fmt: skip
+    """One step of Adam for rows that stand at the step before."""
+    eta, root = np.float32(rate), np.float32(1 / correction)
+    epsilon, keep_1, keep_2 = np.float32(EPSILON), np.float32(BETA_1), np.float32(BETA_2)
+    new_1, new_2 = np.float32(1 - BETA_1), np.float32(1 - BETA_2)
+    for place in prange(len(rows)):
+        row = rows[place]
+        for d in range(weight.shape[1]):
+            g = gradient[place, d]
+            m = keep_1 * first[row, d] + new_1 * g
+            v = keep_2 * second[row, d] + new_2 * g * g
+            first[row, d], second[row, d] = m, v
+            weight[row, d] -= eta * m / (np.sqrt(v) * root + epsilon)
+        upto[row] = step
