@@ -18,7 +18,7 @@ from tests.benchmarks.speed.peers.mixgcf import MixGcf
 from tests.benchmarks.speed.peers.recbole import RecBole
 
 NUM_STEPS = 50
-_USERS, _ITEMS, _BATCH_SIZE = 600, 80, 64
+_USERS, _ITEMS, _BATCH_SIZE = 200, 40, 32
 
 
 def training(kind: str, *, batch_size: int, dropout: float = 0.0) -> Training:
