@@ -55,8 +55,39 @@ def _cacheable() -> bool:
 _AVAILABLE: Final = _usable()
 _KEEP: Final = _cacheable()
 if _AVAILABLE:
-    from numba import prange
+    from llvmlite import ir
+    from numba import prange, types
+    from numba.core import cgutils
+    from numba.extending import intrinsic
+
+    _READ, _KEEP_CLOSE, _DATA = 0, 3, 1  # llvm.prefetch's arguments
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch(_typing: Any, table: Any, row: Any, column: Any) -> Any:
+        """Ask for the cache line of `table[row, column]`, which is soon to be read."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = signature.args[0]
+            array = context.make_array(kind)(context, builder, arguments[0])
+            place = [
+                context.cast(builder, argument, from_, types.intp)
+                for argument, from_ in zip(arguments[1:], signature.args[1:], strict=True)
+            ]
+            item = cgutils.get_item_pointer(context, builder, kind, array, place, wraparound=False)
+            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), "llvm.prefetch.p0"
+            )
+            how = [ir.Constant(word, value) for value in (_READ, _KEEP_CLOSE, _DATA)]
+            builder.call(function, [builder.bitcast(item, byte), *how])
+            return context.get_dummy_value()
+
+        return types.void(table, row, column), generate
 else:
     prange = range
 
-__all__ = ["available", "njit", "prange", "use_threads"]
+    def prefetch(table: Any, row: Any, column: Any) -> None:
+        """Nothing to ask for."""
+
+
+__all__ = ["available", "njit", "prange", "prefetch", "use_threads"]

@@ -11,8 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from components.compiled import njit, prange
+from components.compiled import njit, prange, prefetch
 
+_AHEAD: Final = 4  # items between a row's being asked for and its being read
+_LINE: Final = 16  # floats in a cache line
 _OCCURRENCE_BITS: Final = 24  # of a sort key; the rest is the row's number
 
 
@@ -96,22 +98,25 @@ def _grouped(rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.ND
 
 @njit(parallel=True, fastmath=True)
 def _scores(users: Any, items: Any, user_B: Any, item_BK: Any, score_BK: Any) -> None:
+    width, dim = item_BK.shape[1], users.shape[1]
     for b in prange(len(user_B)):
-        user = users[user_B[b]]
-        for k in range(item_BK.shape[1]):
-            item = items[item_BK[b, k]]
-            total = np.float32(0)
-            for d in range(len(user)):
-                total += user[d] * item[d]
+        user = user_B[b]
+        for k in range(width):
+            soon = item_BK[b, min(k + _AHEAD, width - 1)]
+            for d in range(0, dim, _LINE):
+                prefetch(items, soon, d)
+            item, total = item_BK[b, k], np.float32(0)
+            for d in range(dim):
+                total += users[user, d] * items[item, d]
             score_BK[b, k] = total
 
 
 @njit(parallel=True, fastmath=True)
 def _half_squares(table: Any, rows: Any, found: Any) -> None:
     for place in prange(len(rows)):
-        total = np.float32(0)
-        for value in table[rows[place]]:
-            total += value * value
+        row, total = rows[place], np.float32(0)
+        for d in range(table.shape[1]):
+            total += table[row, d] * table[row, d]
         found[place] = total / 2
 
 
@@ -120,16 +125,15 @@ def _sum_users(
     items: Any, item_BK: Any, slope_BK: Any, weight: Any, order: Any, begin: Any, score: Any, l2: Any
 ) -> None:
     for group in prange(len(begin) - 1):
-        total, row = np.float32(0), score[group]
+        total = np.float32(0)
         for place in range(begin[group], begin[group + 1]):
             b = order[place]
             total += weight[b]
             for k in range(item_BK.shape[1]):
-                slope = slope_BK[b, k]
+                slope, item = slope_BK[b, k], item_BK[b, k]
                 if slope != 0:
-                    item = items[item_BK[b, k]]
-                    for d in range(len(row)):
-                        row[d] += slope * item[d]
+                    for d in range(score.shape[1]):
+                        score[group, d] += slope * items[item, d]
         l2[group] = total
 
 
@@ -138,19 +142,19 @@ def _sum_items(
     users: Any, user_B: Any, width: int, slope: Any, weight: Any, order: Any, begin: Any, score: Any, l2: Any
 ) -> None:
     for group in prange(len(begin) - 1):
-        total, row = np.float32(0), score[group]
+        total = np.float32(0)
         for place in range(begin[group], begin[group + 1]):
             occurrence = order[place]
             total += weight[occurrence]
-            user = users[user_B[occurrence // width]]
-            for d in range(len(row)):
-                row[d] += slope[occurrence] * user[d]
+            factor, user = slope[occurrence], user_B[occurrence // width]
+            for d in range(score.shape[1]):
+                score[group, d] += factor * users[user, d]
         l2[group] = total
 
 
 @njit(parallel=True)
 def _add_own(table: Any, rows: Any, l2: Any, score: Any) -> None:
     for place in prange(len(rows)):
-        own = table[rows[place]]
-        for d in range(len(own)):
-            score[place, d] += l2[place] * own[d]
+        row, factor = rows[place], l2[place]
+        for d in range(score.shape[1]):
+            score[place, d] += factor * table[row, d]

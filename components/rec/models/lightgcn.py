@@ -1,20 +1,27 @@
 """LightGCN (He et al. 2020)."""
 
-from typing import final
+from collections.abc import Callable
+from typing import Any, final
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from components.core.recipe.training import LightGcn
 from components.rec.data import RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,
     Encoded,
+    Pairs,
     PlainEncoded,
     RankingModel,
     Tables,
     normal_embedding,
+    takes_kernels,
 )
+from components.rec.models.hops import SparseRows, Table, missing
 from components.rec.models.propagation import NormalizedGraph
+from components.rec.scores import RowGradient, half_squares, item_gradient, pair_scores, user_gradient
 
 
 @final
@@ -31,10 +38,117 @@ class LightGcnModel(RankingModel):
         self._graph = NormalizedGraph(data)
 
     def encode(self, dropout: torch.Generator | None = None) -> Encoded:
+        ego = Tables(self.users, self.items)
+        if takes_kernels(self.users):
+            return _LastHop(ego, self._graph, self._num_layers)
         ego_ND = torch.cat([self.users, self.items])
         sum_ND = ego_ND
         for _ in range(self._num_layers):  # Horner: E + Â(E + Â(E + …)), one live table instead of L
             sum_ND = ego_ND + self._graph.propagate(sum_ND)
         mean_ND = sum_ND / (self._num_layers + 1)
-        users, items = torch.split(mean_ND, [len(self.users), len(self.items)])
-        return PlainEncoded(Tables(users, items), Tables(self.users, self.items))
+        return PlainEncoded(Tables(*torch.split(mean_ND, [len(self.users), len(self.items)])), ego)
+
+
+@final
+class _LastHop(Encoded):
+    """All hops but the last for everyone, the last for the rows that are asked for: not an approximation.
+
+    With S₀ = E and Sₗ₊₁ = E + Â Sₗ, the encoded rows are S_L / (L + 1).
+    """
+
+    def __init__(self, ego: Tables, graph: NormalizedGraph, num_layers: int) -> None:
+        self._ego, self._graph, self._num_layers = ego, graph, num_layers
+        own = tuple(table.detach().numpy() for table in (ego.users, ego.items))
+        users, items = own
+        for _ in range(num_layers - 1):
+            users, items = hop(graph, users, items, own)
+        self._own, self._before_last = own, (users, items)
+        self._final = tuple(np.empty_like(table) for table in own)
+        self._present = tuple(np.zeros(len(table), np.bool_) for table in own)
+
+    def pairs(self, user_B: Tensor, item_BK: Tensor) -> Pairs:
+        final = self._encoded(user_B, item_BK)
+        apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _PropagatedPairs.apply
+        given = (self._ego.users, self._ego.items, user_B, item_BK)
+        return Pairs(*apply(*given, final, self._graph, self._num_layers))
+
+    @torch.no_grad()
+    def scores(self, user_B: Tensor, item_BK: Tensor) -> Tensor:
+        final = self._encoded(user_B, item_BK)
+        return pair_scores(final.users, final.items, user_B, item_BK)
+
+    def tables(self) -> Tables:
+        return self._encoded(torch.arange(len(self._own[0])), torch.arange(len(self._own[1])))
+
+    def _encoded(self, users: Tensor, items: Tensor) -> Tables:
+        """The tables, of which the rows asked for stand as they should."""
+        scale = 1 / (self._num_layers + 1)
+        for side, rows in enumerate((users, items)):
+            half, source = self._graph.halves[side], self._before_last[1 - side]
+            absent = missing(rows.numpy().reshape(-1), self._present[side])
+            half.hop_rows(absent, source, self._own[side], scale, self._final[side])
+        return Tables(*(torch.from_numpy(table) for table in self._final))
+
+
+def hop(graph: NormalizedGraph, users: Table, items: Table, own: tuple[Table, ...]) -> tuple[Table, Table]:
+    """own + Â · (users, items)."""
+    next_users, next_items = np.empty_like(users), np.empty_like(items)
+    graph.halves[0].hop(items, own[0], next_users)
+    graph.halves[1].hop(users, own[1], next_items)
+    return next_users, next_items
+
+
+class _PropagatedPairs(torch.autograd.Function):
+    """Scores and half squares; the gradient goes back over the hops as it came, since Â is symmetric."""
+
+    @staticmethod
+    def forward(
+        context: Any,
+        users: Tensor,
+        items: Tensor,
+        user_B: Tensor,
+        item_BK: Tensor,
+        final: Tables,
+        graph: NormalizedGraph,
+        num_layers: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        context.save_for_backward(users, items, user_B, item_BK, final.users, final.items)
+        context.graph, context.num_layers = graph, num_layers
+        score_BK = pair_scores(final.users, final.items, user_B, item_BK)
+        return score_BK, half_squares(users.detach(), user_B), half_squares(items.detach(), item_BK)
+
+    @staticmethod
+    def backward(context: Any, score_BK: Tensor, user_l2_B: Tensor, item_l2_BK: Tensor) -> tuple[Any, ...]:
+        users, items, user_B, item_BK, final_users, final_items = context.saved_tensors
+        of_rows = (
+            user_gradient(final_items, user_B, item_BK, score_BK, user_l2_B),
+            item_gradient(final_users, user_B, item_BK, score_BK, item_l2_BK),
+        )
+        ego = (users.detach(), items.detach())
+        gradients = _back(of_rows, ego, context.graph, context.num_layers)
+        return (*gradients, None, None, None, None, None)
+
+
+def _back(
+    of_rows: tuple[RowGradient, RowGradient],
+    ego: tuple[Tensor, Tensor],
+    graph: NormalizedGraph,
+    num_layers: int,
+) -> list[Tensor]:
+    """(G + Â(G + Â(G + …))) / (L + 1) for a G with few rows, and the ego embeddings' own part."""
+    given = [
+        SparseRows.of(gradient.rows, gradient.score / np.float32(num_layers + 1), len(table))
+        for gradient, table in zip(of_rows, ego, strict=True)
+    ]
+    back = [np.empty(table.shape, np.float32) for table in ego]
+    for side, half in enumerate(graph.halves):
+        half.pull_sparse(given[1 - side], given[side], back[side])
+    for _ in range(num_layers - 1):
+        source, back = back, [np.empty_like(table) for table in back]
+        for side, half in enumerate(graph.halves):
+            half.pull(source[1 - side], given[side], back[side])
+    gradients = [torch.from_numpy(table) for table in back]
+    for gradient, own, total in zip(of_rows, ego, gradients, strict=True):
+        rows = torch.from_numpy(gradient.rows)
+        total[rows] += torch.from_numpy(gradient.l2)[:, None] * own[rows]
+    return gradients

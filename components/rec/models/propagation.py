@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from components.rec.data import RankingData
+from components.rec.models.base import takes_kernels
+from components.rec.models.hops import Half
 
 
 @final
@@ -17,6 +19,7 @@ class NormalizedGraph(nn.Module):
     with it is a product with it.
     """
 
+    halves: tuple[Half, ...]  # of the users' rows and of the items', where kernels can be used
     offsets: Tensor  # (U + I + 1,)
     neighbors: Tensor  # (2n,)
     weights: Tensor  # (2n,)
@@ -35,6 +38,7 @@ class NormalizedGraph(nn.Module):
         self.register_buffer("offsets", offsets, persistent=False)
         self.register_buffer("neighbors", target, persistent=False)
         self.register_buffer("weights", (scale[source] * scale[target]).float(), persistent=False)
+        self.halves = _halves(self, data.num_users) if takes_kernels(data.user) else ()
 
     def propagate(self, table_ND: Tensor) -> Tensor:
         """Â · table, (U + I, D)."""
@@ -42,6 +46,15 @@ class NormalizedGraph(nn.Module):
             table_ND, self.offsets, self.neighbors, self.weights
         )
         return product
+
+
+def _halves(graph: NormalizedGraph, num_users: int) -> tuple[Half, Half]:
+    offsets, neighbors, weights = (t.numpy() for t in (graph.offsets, graph.neighbors, graph.weights))
+    edge = offsets[num_users]
+    return (
+        Half.of(offsets[: num_users + 1], neighbors[:edge] - num_users, weights[:edge]),
+        Half.of(offsets[num_users:] - edge, neighbors[edge:], weights[edge:]),
+    )
 
 
 class _SymmetricProduct(torch.autograd.Function):

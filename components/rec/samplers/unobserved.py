@@ -61,7 +61,11 @@ class UnobservedItems:
         uniform_BC = torch.rand(shape, generator=generator, device=user_B.device, dtype=torch.float64)
         if self._compiled:
             item_BC = torch.empty(shape, dtype=torch.int64)
-            _draw(user_B.numpy(), uniform_BC.numpy(), item_BC.numpy(), *self._arrays, self._shift)
+            offsets, before, running, free_U, upto, guide = self._arrays
+            _draw(
+                user_B.numpy(), uniform_BC.numpy(), item_BC.numpy(),
+                offsets, before, running, free_U, upto, guide, self._shift,
+            )  # fmt: skip
             return item_BC
         user_BC = user_B[:, None].expand(shape)
         free_BC = self._free_U[user_BC]
