@@ -19,7 +19,7 @@ from components.data.parquet import read_table
 from components.metrics.ranking import per_user
 from components.rec.csr import Csr
 from components.rec.data import RankingData
-from components.rec.ranking import hits, rank
+from components.rec.ranking import hits, rank, rank_for_all
 
 Metrics = Mapping[str, NDArray[np.float64]]
 
@@ -119,14 +119,15 @@ def answer_of_champion(model: Path, exam: Exam, k: int, block: int) -> Tensor:
     row_of_user = _positions(exam.user_ids, user_ids, device)[exam.users]
     known_user = row_of_user >= 0
 
-    top_QK = torch.full((len(exam.users), k), -1, dtype=torch.int64, device=device)
-    popularity_J = exam.popularity_I[item_of_known, None]
-    for asked, users_QD, items_JD in (
-        (known_user, users_UD[row_of_user[known_user]], items_ID[row_of_known]),
-        (~known_user, torch.ones(int((~known_user).sum()), 1, device=device), popularity_J),
-    ):
-        seen = _restrict(exam.seen.select(torch.nonzero(asked).flatten()), item_of_known, len(exam.item_ids))
-        top_QK[asked] = rank(users_QD, items_JD, seen, k, block=block)
+    top_QK = torch.empty((len(exam.users), k), dtype=torch.int64, device=device)
+    seen = _restrict(exam.seen, item_of_known, len(exam.item_ids))
+    of_known, of_unknown = (
+        seen.select(torch.nonzero(asked).flatten()) for asked in (known_user, ~known_user)
+    )
+    top_QK[known_user] = rank(
+        users_UD[row_of_user[known_user]], items_ID[row_of_known], of_known, k, block=block
+    )
+    top_QK[~known_user] = rank_for_all(exam.popularity_I[item_of_known], of_unknown, k)
     unranked = top_QK < 0
     top_QK = item_of_known[top_QK.clamp(min=0)]
     top_QK[unranked] = -1

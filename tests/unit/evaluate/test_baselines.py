@@ -39,10 +39,10 @@ def test_similarities_equal_a_dense_version(users, items, neighbours, shrinkage,
     assert found == pytest.approx(dense_similarities(history_UI, neighbours, shrinkage), abs=1e-6)
 
 
-@pytest.mark.parametrize("block", [1024, 7])
-def test_lists_equal_a_dense_version(loop, monkeypatch, block):
+@pytest.mark.parametrize("cells", [1 << 22, 200, 1])
+def test_lists_equal_a_dense_version(loop, monkeypatch, cells):
     """Without what the user has in train; what is near to nothing of it is left out, and the list ends."""
-    monkeypatch.setattr(baselines, "_BLOCK", block)
+    monkeypatch.setattr(baselines, "_CELLS", cells)
     generator = np.random.default_rng(1)
     history_UI = generator.random((50, 40)) < 0.1
     history_UI[:, 39] = False  # nobody has the last item
