@@ -12,6 +12,8 @@ from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from components.core.importing import importing
+
 
 class Unkeyed:
     """Marks a field, by `Annotated[…, Unkeyed()]`, that does not change what a stage produces: where
@@ -49,7 +51,8 @@ class Strategy(Config):
 def load_object(path: str) -> Any:
     """The object at `package.module:name`."""
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    with importing():
+        return getattr(import_module(module), name)
 
 
 def registered(union: Any) -> tuple[type[Strategy], ...]:

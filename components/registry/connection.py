@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from components.core.errors import InfrastructureError
+from components.core.importing import importing
 
 _SQLITE = "sqlite:///"
 _QUIET = {
@@ -26,12 +27,14 @@ def connect(tracking_uri: str) -> Any:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    import mlflow
+    with importing():  # making a client imports what its kind of server needs
+        import mlflow
 
-    for name in ("mlflow", "alembic"):  # someone may have imported mlflow before us
-        logging.getLogger(name).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # the last retry's error tells it all
-    return mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        for name in ("mlflow", "alembic"):  # someone may have imported mlflow before us
+            logging.getLogger(name).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
+        # the last retry's error tells it all
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+        return mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 @contextmanager
