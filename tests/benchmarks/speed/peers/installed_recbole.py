@@ -6,8 +6,10 @@ absl-py, markdown, werkzeug, tensorboard-data-server and narwhals, an empty modu
 and DIR on PYTHONPATH.
 """
 
+import contextlib
 import importlib.util
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +63,11 @@ def _prepare(kind: str, data: RankingData) -> tuple[Any, Any]:
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, get_trainer
 
+    warnings.filterwarnings("ignore")  # of what newer versions deprecate
     # SciPy and NumPy took these away
     sp.dok_matrix._update = lambda self, values: self._dict.update(values)
     np.float_, np.complex_, np.unicode_ = np.float64, np.complex128, np.str_
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # it writes logs where it is
         for part, pairs in (("train", range(len(data))), ("valid", range(100)), ("test", range(100))):
             _write(Path(folder) / "pairs" / f"pairs.{part}.inter", data, pairs)
         settings = {
