@@ -21,7 +21,7 @@ from components.core.recipe.reading import read_recipe
 from components.core.recipe_files import find
 from components.core.runs import slug
 from dags import HOME
-from dags.deliveries import delivery_id, dispatcher_of, settings
+from dags.announcements import delivery_id, dispatcher_of, settings
 from dags.rest import Rest
 
 _POLL_S = 2.0

@@ -20,7 +20,6 @@ from components.core.recipe.reading import read_recipe
 from components.core.stage import StageSpec
 from dags import GPU_POOL, HOME, OVERRIDES, champion_of
 from dags.approval import ApproveOperator
-from dags.deliveries import build_dispatcher
 from dags.documentation import document
 from dags.notifications import AskedNotifier, tell_failure, tell_success
 from dags.promote_operator import AnswerOperator
@@ -73,6 +72,8 @@ def _dags_of(file: Path, recipe: Recipe) -> list[DAG]:
     dags = [build_dag(file, recipe)]
     schedule = recipe.schedule
     if schedule.kind == "asset" and schedule.each is not None:
+        from dags.deliveries import build_dispatcher  # brings Airflow's database models, which few need
+
         dags.append(
             build_dispatcher(file, recipe, schedule.asset, schedule.each, default_args=_default_args(recipe))
         )

@@ -20,7 +20,7 @@ from components.core.runs import Invocation, StageRecord, plan, read_record, rec
 from components.core.stage import StageSpec
 from components.core.store import join, open_store
 from dags import COMMENT, OVERRIDES, champion_of
-from dags.deliveries import agreed, events_of
+from dags.announcements import agreed, events_of
 from dags.runners.base import Runner, reason_of
 
 

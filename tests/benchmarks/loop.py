@@ -27,7 +27,7 @@ from components.core.recipe_files import find
 from components.core.runs import RunRecord, StageRecord, read_runs
 from components.core.store import join, name_of, open_store
 from components.core.verdict import VERDICT_FILE, Other, Verdict
-from dags.deliveries import dispatcher_of
+from dags.announcements import dispatcher_of
 from dags.rest import Rest
 
 RECIPE = "yoochoose"

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import DagRunTriggerException
 
 from components.core.errors import InvalidInputError
 from dags import OVERRIDES
-from dags.deliveries import settings
+from dags.announcements import settings
 from dags.factory import load
 from dags.stage_operator import overrides_of
 
