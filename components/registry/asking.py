@@ -7,6 +7,7 @@ Standard output is one JSON object: `{"problems": […]}`, what is wrong with th
 kept it from asking at all.
 """
 
+import gc
 import json
 import math
 import sys
@@ -26,7 +27,11 @@ def ask(tracking_uri: str, model: str, version: str, k: int) -> list[str]:
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_registry_uri(tracking_uri)
     with tempfile.TemporaryDirectory() as scratch:
-        served = mlflow.pyfunc.load_model(f"models:/{model}/{version}", dst_path=scratch)
+        served = mlflow.pyfunc.load_model(
+            f"models:/{model}/{version}",
+            dst_path=scratch,
+            suppress_warnings=True,  # nobody reads them, and going through all that is installed takes long
+        )
         known = _Known(Path(scratch))
         queries = {known.user: known.left(), _unknown(known.user_ids): known.items}
         answer = served.predict(pd.DataFrame({"user_id": list(queries)}), params={"k": k})
@@ -104,6 +109,7 @@ def _kinds(error: BaseException | None) -> Iterator[type]:
 
 def main() -> None:
     """Ask, and say what came of it."""
+    gc.disable()  # the process ends before it matters, and a third of MLflow's import is the collector's
     tracking_uri, model, version, k = sys.argv[1:]
     try:
         told: dict[str, Any] = {"problems": ask(tracking_uri, model, version, int(k))}
