@@ -82,6 +82,7 @@ class RankingLearner(Learner):
     def state(self) -> dict[str, Tensor]:
         return {
             **prefixed("optimizer", self._optimizer.state()),
+            **prefixed("sampler", self._sampler.state()),
             "negatives": self._negatives.get_state(),
             "dropout": self._dropout.get_state(),
             "loss_sum": self._loss_sum,
@@ -90,6 +91,7 @@ class RankingLearner(Learner):
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         self._optimizer.load_state(without_prefix("optimizer", state))
+        self._sampler.load_state(without_prefix("sampler", state))
         self._negatives.set_state(state["negatives"].cpu())
         self._dropout.set_state(state["dropout"].cpu())
         self._loss_sum.copy_(state["loss_sum"])

@@ -1,8 +1,8 @@
 """What is trained and how: the section that a search patches."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from components.core.gates import Severity
 from components.core.strategy import Config, Strategy, Unkeyed
@@ -98,8 +98,23 @@ class AobprSampler(Strategy):
     lambda_: Annotated[float, Field(ge=0, alias="lambda")] = Field(
         default=500.0, description="in ranks: about so many of a user's highest-scored items are drawn from"
     )
+    ranks: Literal["factors", "exact"] = Field(
+        default="factors",
+        description="factors: along one embedding dimension, drawn for each negative, as its authors sample; "
+        "exact: every unobserved item of the batch's users is scored at every step",
+    )
+    refresh: Annotated[float, Field(gt=0)] = Field(
+        default=1.0,
+        description="the items are sorted along the dimensions again after so many times I ln I draws",
+    )  # Rendle & Freudenthaler 2014, §4.3
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    @model_validator(mode="after")
+    def _the_argmax_is_exact(self) -> Self:
+        if self.lambda_ == 0 and self.ranks != "exact":
+            raise ValueError("lambda is 0, the argmax, which needs `ranks: exact`")
+        return self
 
 
 SamplerConfig = Annotated[

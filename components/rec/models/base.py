@@ -59,6 +59,10 @@ class Encoded(ABC):
         """(B, K), without gradients: what a sampler looks at."""
 
     @abstractmethod
+    def users(self, user_B: Tensor) -> Tensor:
+        """(B, D), without gradients."""
+
+    @abstractmethod
     def tables(self) -> Tables:
         """All users and items, without gradients."""
 
@@ -127,6 +131,10 @@ class PlainEncoded(Encoded):
     def scores(self, user_B: Tensor, item_BK: Tensor) -> Tensor:
         user_BD, item_BKD = embedding(user_B, self._tables.users), embedding(item_BK, self._tables.items)
         return (item_BKD @ user_BD[:, :, None]).squeeze(2)
+
+    @torch.no_grad()
+    def users(self, user_B: Tensor) -> Tensor:
+        return embedding(user_B, self._tables.users)
 
     def tables(self) -> Tables:
         return Tables(self._tables.users.detach(), self._tables.items.detach())

@@ -6,6 +6,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from components.core.recipe.training import LightGcn
 from components.rec.data import RankingData
@@ -76,6 +77,10 @@ class _LastHop(Encoded):
     def scores(self, user_B: Tensor, item_BK: Tensor) -> Tensor:
         final = self._encoded(user_B, item_BK)
         return pair_scores(final.users, final.items, user_B, item_BK)
+
+    @torch.no_grad()
+    def users(self, user_B: Tensor) -> Tensor:
+        return embedding(user_B, self._encoded(user_B, torch.empty(0, dtype=torch.int64)).users)
 
     def tables(self) -> Tables:
         return self._encoded(torch.arange(len(self._own[0])), torch.arange(len(self._own[1])))

@@ -5,6 +5,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from components.core.recipe.training import MatrixFactorization
 from components.rec.data import RankingData
@@ -64,6 +65,11 @@ class _RowsEncoded(Encoded):
     def scores(self, user_B: Tensor, item_BK: Tensor) -> Tensor:
         self._catch_up(user_B, item_BK)
         return pair_scores(self._users.detach(), self._items.detach(), user_B, item_BK)
+
+    @torch.no_grad()
+    def users(self, user_B: Tensor) -> Tensor:
+        self._deferred.catch_up("users", user_B)
+        return embedding(user_B, self._users)
 
     def tables(self) -> Tables:
         self._deferred.settle()

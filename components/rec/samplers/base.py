@@ -1,6 +1,7 @@
 """What a negative sampler is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -24,6 +25,14 @@ class Sampler(ABC):
             user_B: the positives' users.
             generator: on the same device as `user_B`.
         """
+
+    def state(self) -> dict[str, Tensor]:
+        """What a sampler resumed within an epoch needs; most keep nothing."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` gave."""
+        del state
 
 
 def require_negatives(data: RankingData) -> None:

@@ -137,6 +137,11 @@ class AutoSampleLearner(Learner):
             "loss_sum": self._loss_sum,
             **prefixed("optimizer", self._optimizer.state()),
             **prefixed("alpha_optimizer", self._alpha_optimizer.state()),
+            **{
+                key: tensor
+                for kind, sampler in zip(self._kinds, self._samplers, strict=True)
+                for key, tensor in prefixed(f"sampler.{kind}", sampler.state()).items()
+            },
             **prefixed("generator", {name: g.get_state() for name, g in self._generators.items()}),
         }
 
@@ -149,5 +154,7 @@ class AutoSampleLearner(Learner):
         self._loss_sum.copy_(state["loss_sum"])
         self._optimizer.load_state(without_prefix("optimizer", state))
         self._alpha_optimizer.load_state(without_prefix("alpha_optimizer", state))
+        for kind, sampler in zip(self._kinds, self._samplers, strict=True):
+            sampler.load_state(without_prefix(f"sampler.{kind}", state))
         for name, tensor in without_prefix("generator", state).items():
             self._generators[name].set_state(tensor.cpu())

@@ -13,6 +13,7 @@ from components.core.strategy import Strategy
 from components.rec.data import RankingData
 from components.rec.models.base import Encoded, PlainEncoded, Tables
 from components.rec.objective import build_sampler
+from components.rec.samplers import unobserved as unobserved_items
 from tests.unit.rec.conftest import make_data
 
 NUM_DRAWS = 60_000
@@ -85,12 +86,12 @@ def test_dns_is_the_best_of_a_uniform_pool(world: tuple[RankingData, Encoded], p
 @pytest.mark.parametrize("user", [0, 1])
 def test_aobpr(world: tuple[RankingData, Encoded], user: int, scale: float) -> None:
     weights = {item: math.exp(-rank / scale) for rank, item in enumerate(by_score(world, user))}
-    assert_follows(draws(AobprSampler(**{"lambda": scale}), world, user), weights)
+    assert_follows(draws(AobprSampler(**{"lambda": scale, "ranks": "exact"}), world, user), weights)
 
 
 def test_aobpr_at_zero_is_the_argmax(world: tuple[RankingData, Encoded]) -> None:
     for user in range(3):
-        assert set(draws(AobprSampler(**{"lambda": 0}), world, user, 30).tolist()) == {
+        assert set(draws(AobprSampler(**{"lambda": 0, "ranks": "exact"}), world, user, 30).tolist()) == {
             by_score(world, user)[0]
         }
 
@@ -100,3 +101,83 @@ def test_a_user_who_knows_every_item_is_refused(config: Strategy) -> None:
     data = make_data(2, 3, [(0, 0), (0, 1), (0, 2), (1, 0)], [])
     with pytest.raises(InvalidInputError, match=r"1 of 2 users .* all 3 items"):
         build_sampler(config, data)
+
+
+@pytest.mark.parametrize("config", [UniformSampler(), PopularitySampler(), PopularitySampler(beta=3)])
+def test_the_compiled_draw_equals_the_plain_one(config: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(2)
+    pairs = [
+        (user, item)
+        for user in range(30)
+        for item in range(50)
+        if torch.rand((), generator=generator) < (item + 1) / 60
+    ]
+    data, users = make_data(31, 50, pairs, []), torch.arange(31).repeat(40)
+
+    def drawn() -> Tensor:
+        world = data, PlainEncoded(Tables(torch.zeros(31, 1), torch.zeros(50, 1)), Tables(users, users))
+        seeded = torch.Generator().manual_seed(9)
+        return build_sampler(config, data).sample(world[1], users, 5, generator=seeded)
+
+    compiled = drawn()
+    monkeypatch.setattr(unobserved_items, "takes_kernels", lambda tensor: False)
+    assert torch.equal(compiled, drawn())
+
+
+@pytest.mark.parametrize("scale", [0.7, 3.0])
+@pytest.mark.parametrize("user", [0, 1, 2])
+def test_factor_ranks_follow_their_definition(
+    world: tuple[RankingData, Encoded], user: int, scale: float
+) -> None:
+    """Σ over dimensions of p(f | u) times the law of ranks, moved on from observed items."""
+    encoded = world[1]
+    tables, free = encoded.tables(), unobserved(world, user)
+    deviation = tables.items.std(dim=0, correction=0)
+    weight = (tables.users[user].abs() * deviation).tolist()
+    expected = dict.fromkeys(free, 0.0)
+    for f, share in enumerate(weight):
+        order = tables.items[:, f].argsort(descending=True).tolist()
+        if tables.users[user, f] < 0:
+            order.reverse()
+        law = [math.exp(-rank / scale) for rank in range(len(free))]
+        for rank, p in enumerate(law):
+            tries = [order[(rank + step) % len(order)] for step in range(4)]
+            found = next((item for item in tries if item in free), None)
+            for item in free if found is None else [found]:
+                expected[item] += share / sum(weight) * p / sum(law) / (len(free) if found is None else 1)
+    config = AobprSampler(**{"lambda": scale})
+    possible = {item: p for item, p in expected.items() if p > 0}
+    assert_follows(draws(config, world, user), possible)
+
+
+def test_factor_ranks_are_sorted_again_after_so_many_draws(world: tuple[RankingData, Encoded]) -> None:
+    data, _ = world
+    sampler = build_sampler(AobprSampler(refresh=1.0), data)  # 8 ln 8 = 16.6 draws
+    items = torch.randn(8, 4, generator=torch.Generator().manual_seed(1))
+
+    def order_after(items: Tensor, count: int) -> Tensor:
+        tables = Tables(torch.ones(3, 4), items)
+        generator = torch.Generator().manual_seed(1)
+        encoded = PlainEncoded(tables, tables)
+        sampler.sample(encoded, torch.zeros(count, dtype=torch.int64), 1, generator=generator)
+        return sampler.state()["order"].clone()
+
+    first = order_after(items, 10)
+    assert torch.equal(order_after(-items, 10), first)
+    assert torch.equal(order_after(-items, 1), (-items).T.argsort(dim=1, descending=True))
+
+
+def test_a_sampler_goes_on_where_it_was(world: tuple[RankingData, Encoded]) -> None:
+    data, encoded = world
+    users = torch.tensor([0, 1, 2] * 5)
+    whole, part = build_sampler(AobprSampler(), data), build_sampler(AobprSampler(), data)
+    for sampler in (whole, part):
+        sampler.sample(encoded, users, 1, generator=torch.Generator().manual_seed(1))
+    resumed = build_sampler(AobprSampler(), data)
+    resumed.load_state(part.state())
+    moved = Tables(torch.ones(3, 4), -encoded.tables().items)
+    left, right = (
+        sampler.sample(PlainEncoded(moved, moved), users, 1, generator=torch.Generator().manual_seed(2))
+        for sampler in (whole, resumed)
+    )
+    assert torch.equal(left, right)
