@@ -25,7 +25,8 @@ from airflow.dag_processing.dagbag import DagBag
 folder = Path(sys.argv[1])
 started = time.monotonic()
 bag = DagBag(folder, bundle_path=folder, bundle_name="test")
-print(json.dumps([sorted(bag.dags), bag.import_errors, time.monotonic() - started]))
+files = sorted(one.file for one in bag.dagbag_stats)
+print(json.dumps([sorted(bag.dags), bag.import_errors, files, time.monotonic() - started]))
 """
 
 
@@ -40,7 +41,13 @@ def test_parsing_with_heavy_packages_blocked(tmp_path: Path) -> None:
         check=True,
         timeout=120,
     )
-    dags, errors, seconds = json.loads(answer.stdout.splitlines()[-1])
+    dags, errors, files, seconds = json.loads(answer.stdout.splitlines()[-1])
     assert errors == {}
+    assert files == ["promotion.py", "recipe_errors.py", "recipes.py"]  # not what they import
     assert {"demo", "ml-100k", "taobao-buy", "gowalla"} <= set(dags)
     assert seconds < 10  # Airflow's own limit is 30 s
+
+
+def test_the_factory_brings_no_models_of_runs() -> None:
+    code = "import sys, dags.factory; sys.exit('airflow.models.dagrun' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

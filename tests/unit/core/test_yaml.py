@@ -5,7 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.recipe.yaml import parse_yaml
+from components.core.recipe.yaml import _FastLoader, _Loader, parse_yaml
+from components.core.recipe_files import included
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -53,3 +54,32 @@ def test_merge_keys_and_what_they_overrule():
 def test_no_python_object_is_made():
     with pytest.raises(yaml.YAMLError):
         parse_yaml("!!python/object/apply:os.getcwd []")
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=5), below, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(_VALUES, st.booleans())
+def test_libyaml_reads_what_pyyaml_reads(value, flow):
+    text = yaml.safe_dump(value, default_flow_style=flow, allow_unicode=True)
+    assert yaml.load(text, _FastLoader) == yaml.load(text, _Loader) == value  # noqa: S506
+
+
+@pytest.mark.parametrize("name", included())
+def test_libyaml_reads_the_included_recipes_alike(name):
+    text = included()[name].read_text(encoding="utf-8")
+    assert yaml.load(text, _FastLoader) == yaml.load(text, _Loader)  # noqa: S506
+
+
+def test_an_error_shows_the_line(tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text("a: 1\nb: [1, 2\nc: 3\n")
+    with file.open() as opened, pytest.raises(yaml.YAMLError) as caught:
+        parse_yaml(opened)
+    assert f'in "{file}", line 2, column 4' in str(caught.value)
+    with pytest.raises(yaml.YAMLError, match=r"b: \[1, 2\n +\^"):
+        parse_yaml(file.read_text())
