@@ -1,18 +1,64 @@
 """How a delivery differs from an earlier one, and what it looks like by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from itertools import pairwise
+from typing import Final, final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from components.core.columns import ITEM_ID, TIMESTAMP, USER_ID
+from components.data.scanning import count_values
 
 Counts = npt.NDArray[np.int64]
 _NUM_DRAWS: Final = 10
 _PAIR: Final = [USER_ID, ITEM_ID]
+_MATCHED: Final = 4_000_000  # interactions that are looked up at a time
+
+
+@final
+class Interactions:
+    """A delivery's interactions, one row per pair, at least one: user_id, item_id, perhaps timestamp and
+    others. Nothing is held in memory but what stands once for each user or item."""
+
+    def __init__(self, rows: pl.LazyFrame) -> None:
+        self.rows = rows
+        self.schema = rows.collect_schema()
+
+    def __len__(self) -> int:
+        return int(self.users["count"].sum())
+
+    @cached_property
+    def users(self) -> pl.DataFrame:
+        """Each user and, as `count`, their interactions."""
+        return count_values(self.rows, USER_ID)
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        """Each item and, as `count`, its interactions."""
+        return count_values(self.rows, ITEM_ID)
+
+    @cached_property
+    def times(self) -> tuple[int, int] | None:
+        """Of the first and the last interaction, in seconds since 1970; None without timestamps."""
+        if TIMESTAMP not in self.schema:
+            return None
+        time = pl.col(TIMESTAMP)
+        first, last = (
+            self.rows.select(time.min().alias("first"), time.max()).collect(engine="streaming").row(0)
+        )
+        return first, last
+
+    def ranges(self) -> Iterator[pl.Expr]:
+        """Conditions that cut the rows into ranges of users."""
+        last = self.users["count"].cast(pl.Int64).cum_sum() // _MATCHED
+        ends = self.users[USER_ID].filter(last != last.shift(-1)).to_list()
+        for start, end in pairwise([None, *ends, None]):
+            after = pl.lit(True) if start is None else pl.col(USER_ID) > start
+            yield after if end is None else after & (pl.col(USER_ID) <= end)
 
 
 @dataclass(frozen=True)
@@ -40,12 +86,11 @@ class Changes:
     same_ids: bool
 
 
-def compare(now: pl.DataFrame, before: pl.DataFrame, generator: np.random.Generator) -> Changes:
-    """Changes from `before` to `now`: interactions with user_id, item_id and perhaps timestamp, one row
-    per pair, at least one each."""
-    same_ids = all(now[column].dtype == before[column].dtype for column in _PAIR)
-    user_now, user_before = aligned_counts(now[USER_ID], before[USER_ID])
-    item_now, item_before = aligned_counts(now[ITEM_ID], before[ITEM_ID])
+def compare(now: Interactions, before: Interactions, generator: np.random.Generator) -> Changes:
+    """Changes from `before` to `now`."""
+    same_ids = all(now.schema[column] == before.schema[column] for column in _PAIR)
+    user_now, user_before = aligned_counts(now.users, before.users)
+    item_now, item_before = aligned_counts(now.items, before.items)
     active_now, active_before = activity(user_now), activity(user_before)
     return Changes(
         volume=len(now) / len(before),
@@ -55,7 +100,7 @@ def compare(now: pl.DataFrame, before: pl.DataFrame, generator: np.random.Genera
         lost_items=_missing(item_before, item_now),
         popularity=distance(item_now, item_before),
         activity=distance(active_now, active_before),
-        repeated=len(now.join(before, on=_PAIR, how="semi")) / len(now) if same_ids else 0.0,
+        repeated=_repeated(now, before) / len(now) if same_ids else 0.0,
         gap_s=_gap(now, before),
         popularity_by_chance=chance_distance(item_now, item_before, generator),
         activity_by_chance=chance_distance(active_now, active_before, generator),
@@ -63,18 +108,20 @@ def compare(now: pl.DataFrame, before: pl.DataFrame, generator: np.random.Genera
     )
 
 
-def aligned_counts(now: pl.Series, before: pl.Series) -> tuple[Counts, Counts]:
-    """How often each id of either stands in both. Ids of different types are different ids."""
-    left, right = (ids.alias("id").value_counts(sort=False) for ids in (now, before))
-    if now.dtype != before.dtype:
+def aligned_counts(now: pl.DataFrame, before: pl.DataFrame) -> tuple[Counts, Counts]:
+    """How often each id of either stands in both, from its counts in each: the id, and `count`. Ids of
+    different types are different ids."""
+    left, right = (side.rename({side.columns[0]: "id"}) for side in (now, before))
+    if left["id"].dtype != right["id"].dtype:
         left_N, right_N = left["count"].to_numpy(), right["count"].to_numpy()
         nothing = np.zeros_like
         return (
             np.concatenate([left_N, nothing(right_N)]).astype(np.int64),
             np.concatenate([nothing(left_N), right_N]).astype(np.int64),
         )
-    both = left.join(right, on="id", how="full").select("count", "count_right").fill_null(0).cast(pl.Int64)
-    return both["count"].to_numpy(), both["count_right"].to_numpy()
+    both = left.join(right, on="id", how="full", maintain_order="left_right")
+    counts = both.select("count", "count_right").fill_null(0).cast(pl.Int64)
+    return counts["count"].to_numpy(), counts["count_right"].to_numpy()
 
 
 def activity(count_U: Counts) -> Counts:
@@ -108,27 +155,35 @@ def chance_distance(left: Counts, right: Counts, generator: np.random.Generator)
 
 def kept(now: pl.Series, before: pl.Series) -> float:
     """Share of the earlier ids that are still there."""
-    return 1 - _missing(*aligned_counts(before, now))
+    earlier, later = (ids.alias("id").value_counts(sort=False) for ids in (before, now))
+    return 1 - _missing(*aligned_counts(earlier, later))
 
 
-def concentration(frame: pl.DataFrame) -> float:
+def concentration(now: Interactions) -> float:
     """Share of all interactions that the most popular item has."""
-    return float(frame[ITEM_ID].value_counts(sort=False)["count"].max()) / len(frame)  # type: ignore[arg-type]
+    return int(now.items["count"].to_numpy().max()) / len(now)
 
 
-def null_share(frame: pl.DataFrame, columns: Sequence[str]) -> float | None:
+def null_share(now: Interactions, columns: Sequence[str]) -> float | None:
     """Share of the values in some text columns that are null or empty; None for no columns."""
     if not columns:
         return None
-    missing = frame.select((pl.col(columns).is_null() | (pl.col(columns) == "")).sum())
-    return float(sum(missing.row(0))) / (len(frame) * len(columns))
+    missing = now.rows.select((pl.col(columns).is_null() | (pl.col(columns) == "")).sum())
+    return float(sum(missing.collect(engine="streaming").row(0))) / (len(now) * len(columns))
 
 
-def age(frame: pl.DataFrame, now_s: float) -> float | None:
+def age(now: Interactions, now_s: float) -> float | None:
     """Seconds from the last interaction to a moment; None without timestamps."""
-    if TIMESTAMP not in frame.columns:
-        return None
-    return now_s - _last(frame)
+    return None if now.times is None else now_s - now.times[1]
+
+
+def _repeated(now: Interactions, before: Interactions) -> int:
+    """How many interactions were there before."""
+    count = 0
+    for some in now.ranges():
+        here, there = (rows.filter(some).select(_PAIR).collect() for rows in (now.rows, before.rows))
+        count += len(here.join(there, on=_PAIR, how="semi"))
+    return count
 
 
 def _missing(these: Counts, those: Counts) -> float:
@@ -137,14 +192,8 @@ def _missing(these: Counts, those: Counts) -> float:
     return float(np.count_nonzero(here & (those == 0)) / np.count_nonzero(here))
 
 
-def _gap(now: pl.DataFrame, before: pl.DataFrame) -> float | None:
-    if TIMESTAMP not in now.columns or TIMESTAMP not in before.columns:
-        return None
-    return float(now[TIMESTAMP].to_numpy().min() - _last(before))
-
-
-def _last(frame: pl.DataFrame) -> int:
-    return int(frame[TIMESTAMP].to_numpy().max())
+def _gap(now: Interactions, before: Interactions) -> float | None:
+    return float(now.times[0] - before.times[1]) if now.times and before.times else None
 
 
 def _relative_entropy(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -9,25 +10,29 @@ import numpy.typing as npt
 import polars as pl
 
 from components.core.columns import ITEM_ID, PART, PARTS, RATING, TIMESTAMP, USER_ID
+from components.data.parquet import TableFile
+from components.data.scanning import count_values, scan_table
 
 _QUANTILES: Final = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9, "q99": 0.99, "max": 1.0}
 
 
-def describe(frame: pl.DataFrame) -> dict[str, Any]:
-    """Counts and distributions of distinct interactions; the ids are places from 0 without holes."""
-    by_user = np.bincount(frame[USER_ID].to_numpy())
-    by_item = np.bincount(frame[ITEM_ID].to_numpy())
+def describe(path: Path) -> dict[str, Any]:
+    """Counts and distributions of a table of interactions, which is read a column at a time."""
+    table = scan_table(path)
+    by_user, by_item = (count_values(table, column)["count"].to_numpy() for column in (USER_ID, ITEM_ID))
+    num_rows = int(by_user.sum())
+    columns = table.collect_schema().names()
     return {
-        "interactions": len(frame),
+        "interactions": num_rows,
         "users": len(by_user),
         "items": len(by_item),
-        "density": len(frame) / (len(by_user) * len(by_item)),
+        "density": num_rows / (len(by_user) * len(by_item)),
         "interactions_per_user": _quantiles(by_user),
         "popularity": _quantiles(by_item),
         "popularity_histogram": _histogram(by_item),
-        "parts": _parts(frame),
-        "rating": _quantiles(frame[RATING].to_numpy()) if RATING in frame.columns else None,
-        "time_range": _time_range(frame),
+        "parts": _parts(table) if PART in columns else None,
+        "rating": _quantiles(TableFile(path).values(RATING)) if RATING in columns else None,
+        "time_range": _time_range(table) if TIMESTAMP in columns else None,
     }
 
 
@@ -46,18 +51,15 @@ def _histogram(counts: npt.NDArray[np.int64]) -> list[Mapping[str, int]]:
     ]
 
 
-def _parts(frame: pl.DataFrame) -> dict[str, int] | None:
-    if PART not in frame.columns:
-        return None
-    counts = np.bincount(frame[PART].to_numpy(), minlength=len(PARTS))
-    return {part: int(count) for part, count in zip(PARTS, counts, strict=True) if count}
+def _parts(table: pl.LazyFrame) -> dict[str, int]:
+    counts = dict(count_values(table, PART).iter_rows())
+    return {part: counts[part] for part in PARTS if part in counts}
 
 
-def _time_range(frame: pl.DataFrame) -> dict[str, str] | None:
-    if TIMESTAMP not in frame.columns:
-        return None
-    times = frame[TIMESTAMP].to_numpy()
+def _time_range(table: pl.LazyFrame) -> dict[str, str]:
+    time = pl.col(TIMESTAMP)
+    first, last = table.select(time.min().alias("first"), time.max()).collect(engine="streaming").row(0)
     return {
-        "first": datetime.fromtimestamp(int(times.min()), UTC).isoformat(),
-        "last": datetime.fromtimestamp(int(times.max()), UTC).isoformat(),
+        "first": datetime.fromtimestamp(first, UTC).isoformat(),
+        "last": datetime.fromtimestamp(last, UTC).isoformat(),
     }

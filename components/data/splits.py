@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import pyarrow as pa
 from components.core.columns import PARTS
 from components.core.errors import InvalidInputError
 from components.core.recipe.prepare import GivenSplit, LeaveOneOutSplit, RandomSplit, TemporalSplit
+from components.data.vocabulary import count_codes
 
 TRAIN: Final = PARTS.index("train")
 VALID: Final = PARTS.index("valid")
@@ -23,6 +24,8 @@ TEST: Final = PARTS.index("test")
 Parts = npt.NDArray[np.int8]  # for each interaction, the place of its part in PARTS
 _Hashes = npt.NDArray[np.uint64]
 _MIN_TO_LEAVE_OUT: Final = 3
+_SORTED: Final = 1 << 20  # about so many interactions are worked on at a time
+_HASHED: Final = 1 << 16  # ids that are Python's at a time
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def random(split: RandomSplit, positives: Positives, seed: int) -> Parts:
     and go, but for the few that lie where two parts meet: a model of yesterday is tested on hardly
     anything that it trained on.
     """
-    return _dealt(np.argsort(_hashes(positives, seed), kind="stable"), split.ratio)
+    return _dealt(_hashes(positives, seed), split.ratio)
 
 
 def temporal(split: TemporalSplit, positives: Positives, seed: int) -> Parts:
@@ -63,22 +66,24 @@ def temporal(split: TemporalSplit, positives: Positives, seed: int) -> Parts:
         raise InvalidInputError(
             "prepare.split: got temporal, but the source has no times; map `source.columns.timestamp`"
         )
-    order = np.lexsort((positives.item_N, positives.user_N, positives.timestamp_N))
-    return _dealt(order, split.ratio)
+    return _dealt(positives.timestamp_N, split.ratio)
 
 
 def leave_one_out(split: LeaveOneOutSplit, positives: Positives, seed: int) -> Parts:
     """The last of every user with three interactions or more, ties by item, or random ones,
     which are as lasting as those of `random`."""
-    if positives.timestamp_N is None:
-        order = np.lexsort((_hashes(positives, seed), positives.user_N))
-    else:
-        order = np.lexsort((positives.item_N, positives.timestamp_N, positives.user_N))
-    counts = np.bincount(positives.user_N)
-    last = (np.cumsum(counts) - 1)[counts >= _MIN_TO_LEAVE_OUT]
+    key_N = positives.timestamp_N if positives.timestamp_N is not None else _hashes(positives, seed)
+    count_U = count_codes(positives.user_N)
+    end_U = np.cumsum(count_U)
     part_N = np.full(len(positives), TRAIN, np.int8)
-    part_N[order[last]] = TEST
-    part_N[order[last - 1]] = VALID
+    start = first = 0
+    for user in np.flatnonzero(np.diff(end_U // _SORTED, append=-1)).tolist():  # users are sorted apart
+        end, some = int(end_U[user]), slice(first, user + 1)
+        order = start + np.lexsort((key_N[start:end], positives.user_N[start:end]))
+        last = (end_U[some] - 1 - start)[count_U[some] >= _MIN_TO_LEAVE_OUT]
+        part_N[order[last]] = TEST
+        part_N[order[last - 1]] = VALID
+        start, first = end, user + 1
     return part_N
 
 
@@ -96,10 +101,12 @@ def given(split: GivenSplit, positives: Positives, seed: int) -> Parts:
     part_N = positives.part_N.copy()
     if VALID in part_N:
         return part_N
-    train = np.random.default_rng(seed).permutation(np.flatnonzero(part_N == TRAIN))
+    train = np.random.default_rng(seed).permutation(np.flatnonzero(part_N == TRAIN).astype(np.int32))
     passed_over = np.zeros(len(train), bool)
-    for ids in (positives.user_N, positives.item_N):
-        passed_over[np.unique(ids[train], return_index=True)[1]] = True
+    for code_N in (positives.user_N, positives.item_N):
+        first = np.full(len(count_codes(code_N)), -1, np.int32)
+        first[code_N[train[::-1]]] = np.arange(len(train), dtype=np.int32)[::-1]  # the last one written stays
+        passed_over[first[first >= 0]] = True
     queue = np.concatenate([train[~passed_over], train[passed_over]])
     part_N[queue[: round(split.valid_fraction * len(train))]] = VALID
     return part_N
@@ -116,23 +123,39 @@ def sizes(count: int, ratio: Sequence[float]) -> list[int]:
     return whole
 
 
-def _dealt(order: npt.NDArray[np.int64], ratio: Sequence[float]) -> Parts:
-    part_N = np.empty(len(order), np.int8)
-    part_N[order] = np.repeat(np.arange(len(PARTS), dtype=np.int8), sizes(len(order), ratio))
+def _dealt(key_N: npt.NDArray[Any], ratio: Sequence[float]) -> Parts:
+    """By the order of the keys, equal ones by their places. Only the keys where two parts meet are looked
+    for, so nothing is sorted."""
+    part_N = np.full(len(key_N), TRAIN, np.int8)
+    ends = [end for end in np.cumsum(sizes(len(key_N), ratio))[:-1].tolist() if end < len(key_N)]
+    in_order_N = np.partition(key_N, ends) if ends else key_N
+    for end in ends:
+        key = in_order_N[end]
+        num_equal = end - int(np.count_nonzero(key_N < key))  # of those like it that go before it
+        part_N += key_N > key
+        part_N[np.flatnonzero(key_N == key)[num_equal:]] += 1
     return part_N
 
 
 def _hashes(positives: Positives, seed: int) -> _Hashes:
     """A number of 64 bits for each pair that depends on its ids and the seed, on no place, no platform and
     no version of a library."""
-    user_N = _id_hashes(positives.user_ids)[positives.user_N]
-    item_N = _id_hashes(positives.item_ids)[positives.item_N]
-    return _mixed(user_N + _mixed(item_N + _mixed(np.array([seed], np.uint64))))
+    user_U, item_I = _id_hashes(positives.user_ids), _id_hashes(positives.item_ids)
+    item_I = _mixed(item_I + _mixed(np.array([seed], np.uint64)))
+    hash_N = np.empty(len(positives), np.uint64)
+    for start in range(0, len(positives), _SORTED):
+        some = slice(start, start + _SORTED)
+        hash_N[some] = _mixed(user_U[positives.user_N[some]] + item_I[positives.item_N[some]])
+    return hash_N
 
 
 def _id_hashes(ids: pa.Array) -> _Hashes:
-    digests = [hashlib.blake2b(str(id_).encode(), digest_size=8).digest() for id_ in ids.to_pylist()]
-    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+    hash_N = np.empty(len(ids), np.uint64)
+    for start in range(0, len(ids), _HASHED):
+        some = ids[start : start + _HASHED].to_pylist()
+        digests = [hashlib.blake2b(str(id_).encode(), digest_size=8).digest() for id_ in some]
+        hash_N[start : start + len(some)] = np.frombuffer(b"".join(digests), "<u8")
+    return hash_N
 
 
 def _mixed(x_N: _Hashes) -> _Hashes:

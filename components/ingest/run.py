@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pyarrow as pa
@@ -17,7 +18,7 @@ from components.data.contracts.interactions import schema
 from components.data.contracts.own import check
 from components.data.document import write_document
 from components.data.interactions import Gathering
-from components.data.parquet import write_table
+from components.data.parquet import TableWriter, write_table
 from components.data.profile import describe
 from components.ingest.batch import Batch
 from components.ingest.rejected import RejectedRows, count_reasons, first_of
@@ -35,10 +36,18 @@ def run(
             asked.
         GateFailedError: more rows than allowed cannot be used; `rejected.parquet` says which and why.
     """
-    check(params.quality.expectations, {"interactions": schema(params)})
+    columns = schema(params)
+    check(params.quality.expectations, {"interactions": columns})
+    with TemporaryDirectory(dir=output.parent) as scratch:
+        return _ingest(params, inputs, output, columns, Path(scratch))
+
+
+def _ingest(
+    params: IngestParams, inputs: Mapping[str, Path], output: Path, columns: pa.Schema, scratch: Path
+) -> Mapping[str, float]:
     rows_by_file: dict[str, int] = {}
     rejected = RejectedRows()
-    gathering = Gathering()
+    gathering = Gathering(scratch)
     num_duplicates = 0
     sessions: Mapping[str, int] | None = None
     with progress("ingest", unit="rows") as shown:
@@ -52,24 +61,29 @@ def run(
     num_rows = sum(rows_by_file.values())
     if not num_rows:
         raise InvalidInputError(f"no rows in {_told(inputs)}")
-    distinct = gathering.distinct()
-    rejected.add_clashes(distinct.clashes)
+    num_distinct = 0
+    with TableWriter(scratch / "interactions.parquet", columns) as writer:
+        for distinct in gathering.distinct():
+            rejected.add_clashes(distinct.clashes)
+            writer.write(_named(distinct.frame))
+            num_duplicates += distinct.num_duplicates
+            num_distinct += len(distinct.frame)
     unusable = rejected.to_table(list(rows_by_file))
     write_table(unusable, output / "rejected.parquet")
     reasons = count_reasons(unusable)
     _check_share(unusable, reasons, num_rows, params.max_rejected_fraction)
-    if not len(distinct.frame):
+    if not num_distinct:
         raise InvalidInputError(f"no usable rows in {_told(inputs)}")
+    (scratch / "interactions.parquet").rename(output / "interactions.parquet")
     profile = {
-        **describe(distinct.frame),
+        **describe(output / "interactions.parquet"),
         "rows": num_rows,
         "rows_by_file": rows_by_file,
         "rejected_rows": sum(reasons.values()),
         "rejected_by_reason": reasons,
-        "duplicates_dropped": distinct.num_duplicates + num_duplicates,
+        "duplicates_dropped": num_duplicates,
         "sessions": sessions,
     }
-    write_table(distinct.to_table(), output / "interactions.parquet")
     write_document(profile, output / "profile.json")
     counted = ("rows", "rejected_rows", "duplicates_dropped", "interactions", "users", "items", "density")
     return {name: float(profile[name]) for name in counted}
@@ -82,6 +96,13 @@ def _placed(batch: Batch, file: int) -> pl.DataFrame:
     return batch.rows.frame.with_columns(
         pl.lit(PARTS.index(batch.part), pl.Int8).alias(PART), pl.lit(file, pl.Int32).alias(FILE)
     )
+
+
+def _named(frame: pl.DataFrame) -> pa.Table:
+    """The interactions table, in which a part has its name."""
+    if PART in frame.columns:
+        frame = frame.with_columns(pl.Series(PARTS).gather(frame[PART]).alias(PART))
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _check_share(unusable: pa.Table, reasons: Mapping[str, int], num_rows: int, allowed: float) -> None:

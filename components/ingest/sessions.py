@@ -13,7 +13,7 @@ from components.core.columns import ITEM_ID, USER_ID
 from components.core.errors import InvalidInputError
 from components.core.recipe.source import SessionsSource
 from components.data.normalize import Rows
-from components.data.vocabulary import Vocabulary
+from components.data.vocabulary import encode_sorted
 from components.ingest import files
 from components.ingest.batch import Batch
 
@@ -30,23 +30,20 @@ def read(source: SessionsSource, inputs: Mapping[str, Path], seed: int) -> Itera
     """
     kind: pa.DataType = pa.int64() if source.ids == "integer" else pa.string()
     none = pl.DataFrame(pa.table({USER_ID: pa.array([], kind), ITEM_ID: pa.array([], kind)}))
-    sessions, items = Vocabulary(kind), Vocabulary(kind)
-    encoded = []
+    raw: dict[str, list[pa.Array]] = {USER_ID: [], ITEM_ID: []}
     file = ""
     for batch in files.read(source.files(), inputs, seed):
-        file, frame = batch.file, batch.rows.frame
-        codes = {
-            _SESSION: sessions.encode(frame[USER_ID].to_arrow()),
-            _ITEM: items.encode(frame[ITEM_ID].to_arrow()),
-        }
-        encoded.append(pl.DataFrame(codes))
+        file = batch.file
+        for column, chunks in raw.items():
+            chunks.append(batch.rows.frame[column].to_arrow(compat_level=pl.CompatLevel.oldest()).cast(kind))
         rejected = [row._replace(reason=row.reason.replace(USER_ID, _SESSION)) for row in batch.rows.rejected]
         yield Batch(file, None, Rows(none, rejected), num_rows=len(batch))
-    rows = pl.concat(encoded) if encoded else pl.DataFrame()
+    session_N, _ = encode_sorted(pa.chunked_array(raw.pop(USER_ID), kind))
+    item_N, items = encode_sorted(pa.chunked_array(raw.pop(ITEM_ID), kind))
+    rows = pl.DataFrame({_SESSION: session_N, _ITEM: item_N})
     if rows.is_empty():
         return
     num_rows = len(rows)
-    encoded.clear()
     rows = rows.unique()
     pairs, found = co_occurrences(rows, source.max_session_length, source.min_count)
     if pairs.is_empty():
@@ -56,7 +53,7 @@ def read(source: SessionsSource, inputs: Mapping[str, Path], seed: int) -> Itera
             f"({source.max_session_length:,}); need a lower min_count, or longer sessions"
         )
     yield Batch(file, None, Rows(none), num_duplicates=num_rows - len(rows), sessions=found)
-    ids = pl.Series(items.values)
+    ids = pl.Series(items)
     for chunk in pairs.iter_slices(_CHUNK):
         named = {USER_ID: ids.gather(chunk[_ITEM]), ITEM_ID: ids.gather(chunk[_OTHER])}
         yield Batch(file, None, Rows(pl.DataFrame(named)), num_rows=0)

@@ -1,7 +1,8 @@
 """From interactions to a dataset: positives, k-core, split, dense ids."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +30,12 @@ from components.data.contracts.dataset import schemas
 from components.data.contracts.own import check
 from components.data.document import write_document
 from components.data.kcore import Peeled, largest_core, peel
-from components.data.parquet import read_schema, read_table, write_table
+from components.data.parquet import TableFile, TableWriter, write_table
 from components.data.splits import TEST, TRAIN, VALID, Parts, Positives
-from components.data.vocabulary import Codes, encode_sorted
+from components.data.vocabulary import count_codes
+from components.prepare.rows import Mask, Rows, read_rows
 
 _NUM_SAMPLES = 5  # ids told in a message
-
-
-@dataclass(frozen=True)
-class _Table:
-    """Interactions with ids as places in the sorted `user_ids` and `item_ids`; `columns` are the others."""
-
-    user_N: Codes
-    item_N: Codes
-    columns: pa.Table
-    user_ids: pa.Array
-    item_ids: pa.Array
-
-    def take(self, positions: Any) -> "_Table":
-        columns = self.columns.take(pa.array(positions))
-        return replace(self, user_N=self.user_N[positions], item_N=self.item_N[positions], columns=columns)
 
 
 def run(
@@ -61,24 +48,24 @@ def run(
             would be, an interaction is unseen where that is an error, or an expectation of the recipe
             cannot be asked.
     """
-    path = inputs["interactions"] / "interactions.parquet"
-    check(params.expectations, schemas(read_schema(path)))
-    table = _read(path)
-    positive = _rated(table, params.min_rating)
-    below = len(table.user_N) - len(positive.user_N)
-    peeled, core = _core(positive, params)
-    split_N = _split(core, params)
-    part_N, unseen = _judge_unseen(core, split_N, params)
+    file = TableFile(inputs["interactions"] / "interactions.parquet")
+    check(params.expectations, schemas(file.schema))
+    rows = read_rows(file, _rated(file, params.min_rating))
+    below = file.num_rows - len(rows)
+    peeled = _peel(rows, params)
+    rows = rows.keep(peeled.stays_N)
+    core = _least(rows)
+    split_N = _split(rows, params)
+    part_N, unseen = _judge_unseen(rows, split_N, params)
     _require_parts(part_N, split_N, params)
-    dense = _dense(core, part_N)
-    counts = _write(dense, part_N[part_N >= 0], output)
+    rows, part_N = rows.keep(part_N >= 0), part_N[part_N >= 0]
+    _write_parts(rows, part_N, output)
+    _write_vocabularies(rows, part_N == TRAIN, output)
+    counts = {"users": len(rows.user_ids), "items": len(rows.item_ids)}
     document: dict[str, Any] = {
         "below_min_rating": below,
         "core": params.thresholds().model_dump(),
-        "core_reached": {
-            "users": int(np.unique(core.user_N, return_counts=True)[1].min()),
-            "items": int(np.unique(core.item_N, return_counts=True)[1].min()),
-        },
+        "core_reached": core,
         "rounds": [asdict(removed) for removed in peeled.rounds],
         "split": {**params.split.model_dump(mode="json"), "sizes": _sizes(split_N)},
         "unseen": {"policy": params.unseen, **unseen},
@@ -94,73 +81,76 @@ def run(
     }
 
 
-def _read(path: Path) -> _Table:
-    table = read_table(path)
-    user_N, user_ids = encode_sorted(table[USER_ID])
-    item_N, item_ids = encode_sorted(table[ITEM_ID])
-    return _Table(user_N, item_N, table.drop_columns([USER_ID, ITEM_ID]), user_ids, item_ids)
-
-
-def _rated(table: _Table, min_rating: float | None) -> _Table:
+def _rated(file: TableFile, min_rating: float | None) -> Mask | None:
+    """Which interactions are positives; None for all."""
     if min_rating is None:
-        return table
-    if RATING not in table.columns.column_names:
+        return None
+    if RATING not in file.schema.names:
         raise InvalidInputError(f"prepare.min_rating: got {min_rating}, but the source has no ratings")
-    rating = table.columns[RATING].to_numpy()
-    good = np.flatnonzero(rating >= min_rating)
-    if not len(good):
-        raise InvalidInputError(f"prepare.min_rating: got {min_rating}, the best rating is {rating.max()}")
-    return table.take(good)
+    rating_N = file.values(RATING)
+    good: Mask = rating_N >= min_rating
+    if not good.any():
+        raise InvalidInputError(f"prepare.min_rating: got {min_rating}, the best rating is {rating_N.max()}")
+    return good
 
 
-def _core(table: _Table, params: PrepareParams) -> tuple[Peeled, _Table]:
+def _peel(rows: Rows, params: PrepareParams) -> Peeled:
     thresholds = params.thresholds()
-    peeled = peel(table.user_N, table.item_N, thresholds)
-    if not len(peeled.kept):
-        largest = largest_core(table.user_N, table.item_N, thresholds)
+    peeled = peel(rows.user_N, rows.item_N, thresholds)
+    if not peeled.stays_N.any():
+        largest = largest_core(rows.user_N, rows.item_N, thresholds)
         symmetrical = thresholds.users == thresholds.items
         need = str(largest.users) if symmetrical else f"users: {largest.users}, items: {largest.items}"
         got = (
             str(thresholds.users) if symmetrical else f"users: {thresholds.users}, items: {thresholds.items}"
         )
         raise InvalidInputError(
-            f"prepare.core: got {got}, which leaves none of {len(table.user_N):,} interactions; "
+            f"prepare.core: got {got}, which leaves none of {len(rows):,} interactions; "
             f"the largest core that leaves something is {need}"
         )
-    return peeled, table.take(peeled.kept)
+    return peeled
 
 
-def _split(table: _Table, params: PrepareParams) -> Parts:
-    columns = table.columns
-    names = columns.column_names
-    part_N = None
-    if PART in names:
-        part_N = pc.index_in(columns[PART], pa.array(PARTS)).to_numpy().astype(np.int8)
+def _least(rows: Rows) -> dict[str, int]:
+    """Interactions of the user and of the item that have the fewest."""
+    sides = {"users": rows.user_N, "items": rows.item_N}
+    return {name: int(count_codes(code_N).min()) for name, code_N in sides.items()}
+
+
+def _split(rows: Rows, params: PrepareParams) -> Parts:
+    names = rows.file.schema.names
+    ordered = TIMESTAMP in names and params.split.kind in {"temporal", "leave_one_out"}
     positives = Positives(
-        user_N=table.user_N,
-        item_N=table.item_N,
-        user_ids=table.user_ids,
-        item_ids=table.item_ids,
-        timestamp_N=columns[TIMESTAMP].to_numpy() if TIMESTAMP in names else None,
-        part_N=part_N,
+        user_N=rows.user_N,
+        item_N=rows.item_N,
+        user_ids=rows.user_ids,
+        item_ids=rows.item_ids,
+        timestamp_N=rows.values(TIMESTAMP) if ordered else None,
+        part_N=_given(rows) if PART in names else None,
     )
     seed = derive_seed(params.seed, "prepare", "split")
     split: Parts = type(params.split).load()(params.split, positives, seed)
     return split
 
 
-def _judge_unseen(table: _Table, split_N: Parts, params: PrepareParams) -> tuple[Parts, dict[str, int]]:
+def _given(rows: Rows) -> Parts:
+    """The parts that the source came in."""
+    parts = [pc.index_in(part[PART], pa.array(PARTS)).to_numpy() for part in rows.parts([PART])]
+    return np.concatenate(parts).astype(np.int8)
+
+
+def _judge_unseen(rows: Rows, split_N: Parts, params: PrepareParams) -> tuple[Parts, dict[str, int]]:
     """The split after the recipe's word on what train does not know (-1 is dropped), and how much it was."""
     known_N = np.ones(len(split_N), bool)
     strangers = {}
     for name, code_N, ids in (
-        ("users", table.user_N, table.user_ids),
-        ("items", table.item_N, table.item_ids),
+        ("users", rows.user_N, rows.user_ids),
+        ("items", rows.item_N, rows.item_ids),
     ):
         known = np.zeros(len(ids), bool)
         known[code_N[split_N == TRAIN]] = True
         known_N &= known[code_N]
-        strangers[name] = ids.take(pa.array(np.unique(code_N[~known[code_N]])))
+        strangers[name] = ids.filter(pa.array(~known))
     counts = {
         "valid": int(np.count_nonzero(~known_N & (split_N == VALID))),
         "test": int(np.count_nonzero(~known_N & (split_N == TEST))),
@@ -176,8 +166,8 @@ def _judge_unseen(table: _Table, split_N: Parts, params: PrepareParams) -> tuple
             f"prepare.unseen: got error, and train does not know {told} of "
             f"{counts['valid']:,} interactions in valid and {counts['test']:,} in test; allowed: drop, move"
         )
-    judged = np.where(known_N, split_N, TRAIN if params.unseen == "move" else -1)
-    return judged.astype(np.int8), counts
+    judged = np.where(known_N, split_N, np.int8(TRAIN if params.unseen == "move" else -1))
+    return judged, counts
 
 
 def _require_parts(part_N: Parts, split_N: Parts, params: PrepareParams) -> None:
@@ -200,40 +190,36 @@ def _without_valid(params: PrepareParams) -> bool:
     return split.kind != "leave_one_out" and split.ratio[1] == 0
 
 
-def _dense(table: _Table, part_N: Parts) -> _Table:
-    """What stays, with users and items numbered without holes in the order of their ids."""
-    kept = table.take(np.flatnonzero(part_N >= 0))
-    users, user_N = np.unique(kept.user_N, return_inverse=True)
-    items, item_N = np.unique(kept.item_N, return_inverse=True)
-    return _Table(
-        user_N=user_N.astype(np.int32),
-        item_N=item_N.astype(np.int32),
-        columns=kept.columns,
-        user_ids=table.user_ids.take(pa.array(users)),
-        item_ids=table.item_ids.take(pa.array(items)),
+def _write_parts(rows: Rows, part_N: Parts, output: Path) -> None:
+    others = [name for name in rows.file.schema.names if name not in {USER_ID, ITEM_ID, PART}]
+    schema = pa.schema(
+        [(USER, pa.int32()), (ITEM, pa.int32()), *(rows.file.schema.field(name) for name in others)]
     )
+    with ExitStack() as stack:
+        writers = [stack.enter_context(TableWriter(output / f"{part}.parquet", schema)) for part in PARTS]
+        start = 0
+        for some in rows.parts(others):
+            here = slice(start, start + some.num_rows)
+            table = pa.table([rows.user_N[here], rows.item_N[here], *some.columns], schema=schema)
+            for place, writer in enumerate(writers):
+                writer.write(table.filter(pa.array(part_N[here] == place)))
+            start += some.num_rows
 
 
-def _write(table: _Table, part_N: Parts, output: Path) -> dict[str, int]:
-    others = {name: table.columns[name] for name in table.columns.column_names if name != PART}
-    rows = pa.table({USER: table.user_N, ITEM: table.item_N, **others})
-    for place, part in enumerate(PARTS):
-        write_table(rows.filter(pa.array(part_N == place)), output / f"{part}.parquet")
-    train = part_N == TRAIN
+def _write_vocabularies(rows: Rows, in_train_N: Mask, output: Path) -> None:
     for name, dense, raw, code_N, ids in (
-        ("users", USER, USER_ID, table.user_N, table.user_ids),
-        ("items", ITEM, ITEM_ID, table.item_N, table.item_ids),
+        ("users", USER, USER_ID, rows.user_N, rows.user_ids),
+        ("items", ITEM, ITEM_ID, rows.item_N, rows.item_ids),
     ):
         vocabulary = pa.table(
             {
                 dense: np.arange(len(ids), dtype=np.int32),
                 raw: ids,
-                NUM_INTERACTIONS: np.bincount(code_N, minlength=len(ids)).astype(np.int32),
-                NUM_TRAIN: np.bincount(code_N[train], minlength=len(ids)).astype(np.int32),
+                NUM_INTERACTIONS: count_codes(code_N, len(ids)).astype(np.int32),
+                NUM_TRAIN: count_codes(code_N[in_train_N], len(ids)).astype(np.int32),
             }
         )
         write_table(vocabulary, output / f"{name}.parquet")
-    return {"users": len(table.user_ids), "items": len(table.item_ids)}
 
 
 def _sizes(part_N: Parts) -> dict[str, int]:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.core.columns import (
     ITEM,
@@ -33,7 +31,9 @@ from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, finite, not_null, row_count, unique
 from components.data.contracts.vocabulary import vocabulary_schema
 from components.data.document import read_keys
-from components.data.parquet import read_table
+from components.data.parquet import TableFile, read_table
+from components.data.scanning import num_out_of_order, parts_by, scan_table
+from components.data.vocabulary import Counts, count_codes
 
 _PREPARATION = (
     "core_reached.users", "core_reached.items", "split.sizes.train", "split.sizes.valid", "split.sizes.test",
@@ -41,6 +41,7 @@ _PREPARATION = (
 )  # fmt: skip
 _OPTIONAL = {RATING: pa.float64(), TIMESTAMP: pa.int64()}
 _NONE = Bound(min=0, max=0, severity="stop")
+_COMPARED = 1 << 22  # interactions whose pairs are compared at a time
 _SIDES = ((USER, USER_ID), (ITEM, ITEM_ID))
 
 
@@ -52,17 +53,17 @@ def validate(output: Path, params: PrepareParams, inputs: Mapping[str, Path], do
         GateFailedError: an expectation failed.
     """
     exam = Examination("dataset", output, docs)
-    train = exam.table("train.parquet", _part_schema)
-    parts = [train, *(exam.table(f"{part}.parquet", train.schema) for part in PARTS[1:])]
-    vocabularies = [exam.table(f"{dense}s.parquet", vocabulary_schema(dense, raw)) for dense, raw in _SIDES]
+    train = exam.file("train.parquet", _part_schema)
+    parts = [train, *(exam.file(f"{part}.parquet", train.schema) for part in PARTS[1:])]
+    vocabularies = [exam.file(f"{dense}s.parquet", vocabulary_schema(dense, raw)) for dense, raw in _SIDES]
     preparation = exam.document("preparation.json", lambda path: read_keys(path, _PREPARATION))
     for (dense, raw), vocabulary in zip(_SIDES, vocabularies, strict=True):
         exam.expect(
             f"{dense}s.parquet",
-            vocabulary.to_pandas(),
+            (part.to_pandas() for part in parts_by(vocabulary, raw, vocabulary.schema.names)),
             [
                 row_count(1),
-                *(not_null(column) for column in vocabulary.column_names),
+                *(not_null(column) for column in vocabulary.schema.names),
                 unique(raw),
                 between(NUM_INTERACTIONS, 1, None),
                 between(NUM_TRAIN, 1, None),
@@ -70,10 +71,10 @@ def validate(output: Path, params: PrepareParams, inputs: Mapping[str, Path], do
         )
     sizes = [vocabulary.num_rows for vocabulary in vocabularies]
     for part, table in zip(PARTS, parts, strict=True):
-        columns = [name for name in (USER, ITEM, RATING, TIMESTAMP) if name in table.column_names]
+        columns = [name for name in (USER, ITEM, RATING, TIMESTAMP) if name in table.schema.names]
         exam.expect(
             f"{part}.parquet",
-            table.select(columns).to_pandas(),
+            (part.to_pandas() for part in parts_by(table, USER, columns)),
             [
                 row_count(0 if part == "valid" else 1),
                 *map(not_null, columns),
@@ -84,12 +85,17 @@ def validate(output: Path, params: PrepareParams, inputs: Mapping[str, Path], do
             ],
         )
     exam.require()  # what follows counts by id
-    exam.facts("dataset", {"rows out of order": (sum(_out_of_order(table) for table in parts), 0, 0)})
+    num_wrong = sum(num_out_of_order(table, USER, ITEM) for table in parts)
+    exam.facts("dataset", {"rows out of order": (num_wrong, 0, 0)})
+    counts = {
+        dense: [_counts(table, dense, size) for table in parts]
+        for (dense, _), size in zip(_SIDES, sizes, strict=True)
+    }
     for (dense, raw), vocabulary in zip(_SIDES, vocabularies, strict=True):
-        exam.facts(f"{dense}s.parquet", _vocabulary(vocabulary, parts, dense, raw))
+        exam.facts(f"{dense}s.parquet", _vocabulary(vocabulary, counts[dense], dense, raw))
     exam.facts("core", _core(vocabularies, preparation, params))
-    exam.facts("split", _split(parts, preparation, params))
-    exam.gate(_leaks(parts, sizes[1], params))
+    exam.facts("split", _split(parts, counts[USER], preparation, params))
+    exam.gate(_leaks(parts, np.sum(counts[USER], axis=0), sizes[1], params))
     if "champion" in inputs:
         now, before = _raw_ids(output), _raw_ids(inputs["champion"])
         exam.gate(vocabulary_gates(params.vocabulary, now, before))
@@ -112,52 +118,70 @@ def _part_schema(found: pa.Schema) -> pa.Schema:
     return pa.schema([(USER, pa.int32()), (ITEM, pa.int32()), *fields])
 
 
-def _out_of_order(table: pa.Table) -> int:
-    keys = _keys(table, int(table[ITEM].to_numpy().max(initial=0)) + 1)
-    return int((np.diff(keys) <= 0).sum())
+def _counts(table: TableFile, column: str, size: int) -> Counts:
+    count = np.zeros(size, np.int64)
+    for part in table.parts([column]):
+        count += count_codes(part[column].to_numpy(), size)
+    return count
 
 
-def _leaks(parts: Sequence[pa.Table], num_items: int, params: PrepareParams) -> Iterator[Gate]:
+def _leaks(
+    parts: Sequence[TableFile], count_U: Counts, num_items: int, params: PrepareParams
+) -> Iterator[Gate]:
     """No pair stands in two parts, and where time splits, no part knows the future of another."""
-    keys = [_keys(table, num_items) for table in parts]
-    count = sum(map(len, keys)) - len(np.unique(np.concatenate(keys)))
+    count = _num_repeated(parts, count_U, num_items)
     told = f"{count:,} interactions stand in two of train, valid and test"
     yield _NONE.judge("leaked_pairs", "leaks", count, told)
     if params.split.kind == "temporal":
-        times = [(part, table[TIMESTAMP].to_numpy()) for part, table in zip(PARTS, parts, strict=True)]
-        for (early, before), (late, after) in pairwise((part, time) for part, time in times if len(time)):
-            count = int((before > after.min()).sum())
+        times = [(part, table) for part, table in zip(PARTS, parts, strict=True) if table.num_rows]
+        for (early, before), (late, after) in pairwise(times):
+            first = scan_table(after.path).select(pl.col(TIMESTAMP).min()).collect(engine="streaming").item()
+            later = scan_table(before.path).select((pl.col(TIMESTAMP) > first).sum())
+            count = int(later.collect(engine="streaming").item())
             told = f"{count:,} interactions in {early} are later than the first in {late}"
             yield _NONE.judge(f"future_in_{early}", "leaks", count, told)
+
+
+def _num_repeated(parts: Sequence[TableFile], count_U: Counts, num_items: int) -> int:
+    """How many pairs stand somewhere else too, counted for a range of users at a time."""
+    codes = [(table.values(USER), table.values(ITEM)) for table in parts]
+    if any((user_N[1:] < user_N[:-1]).any() for user_N, _ in codes):
+        ranges = [(0, len(count_U))]
+    else:
+        ends = np.flatnonzero(np.diff(np.cumsum(count_U) // _COMPARED, append=-1)) + 1
+        ranges = list(pairwise([0, *ends.tolist()]))
+    repeated = 0
+    for first, end in ranges:
+        keys = []
+        for user_N, item_N in codes:
+            here = slice(None)
+            if len(ranges) > 1:
+                here = slice(*np.searchsorted(user_N, [first, end]).tolist())
+            keys.append(user_N[here].astype(np.int64) * num_items + item_N[here])
+        together = np.sort(np.concatenate(keys))
+        repeated += int(np.count_nonzero(together[1:] == together[:-1]))
+    return repeated
 
 
 def _raw_ids(dataset: Path) -> dict[str, pl.Series]:
     return {f"{dense}s": pl.Series(read_table(dataset / f"{dense}s.parquet")[raw]) for dense, raw in _SIDES}
 
 
-def _keys(table: pa.Table, num_items: int) -> npt.NDArray[np.int64]:
-    keys: npt.NDArray[np.int64] = table[USER].to_numpy().astype(np.int64) * num_items + table[ITEM].to_numpy()
-    return keys
-
-
-def _vocabulary(vocabulary: pa.Table, parts: Sequence[pa.Table], dense: str, raw: str) -> dict[str, Fact]:
-    size = vocabulary.num_rows
-    counts = [np.bincount(table[dense].to_numpy(), minlength=size) for table in parts]
-    ids = vocabulary[raw].combine_chunks()
+def _vocabulary(vocabulary: TableFile, counts: Sequence[Counts], dense: str, raw: str) -> dict[str, Fact]:
     return {
-        "holes in the dense ids": (_differences(vocabulary[dense], np.arange(size)), 0, 0),
-        "raw ids out of order": (pc.sum(pc.less_equal(ids[1:], ids[:-1])).as_py() or 0, 0, 0),
-        f"wrong {NUM_INTERACTIONS}": (_differences(vocabulary[NUM_INTERACTIONS], sum(counts)), 0, 0),
-        f"wrong {NUM_TRAIN}": (_differences(vocabulary[NUM_TRAIN], counts[0]), 0, 0),
+        "holes in the dense ids": (_differences(vocabulary, dense, np.arange(vocabulary.num_rows)), 0, 0),
+        "raw ids out of order": (num_out_of_order(vocabulary, raw), 0, 0),
+        f"wrong {NUM_INTERACTIONS}": (_differences(vocabulary, NUM_INTERACTIONS, sum(counts)), 0, 0),
+        f"wrong {NUM_TRAIN}": (_differences(vocabulary, NUM_TRAIN, counts[0]), 0, 0),
     }
 
 
-def _differences(column: pa.ChunkedArray, expected: Any) -> int:
-    return int((column.to_numpy() != expected).sum())
+def _differences(vocabulary: TableFile, column: str, expected: Any) -> int:
+    return int((vocabulary.values(column) != expected).sum())
 
 
 def _core(
-    vocabularies: Sequence[pa.Table], preparation: Mapping[str, Any], params: PrepareParams
+    vocabularies: Sequence[TableFile], preparation: Mapping[str, Any], params: PrepareParams
 ) -> dict[str, Fact]:
     """The core was reached before the split. Each interaction that was dropped as unseen afterwards took
     one from one user and one from one item, so all that is missing is no more than was dropped."""
@@ -167,7 +191,7 @@ def _core(
     for name, vocabulary, k in zip(
         ("users", "items"), vocabularies, (thresholds.users, thresholds.items), strict=True
     ):
-        missing = np.maximum(k - vocabulary[NUM_INTERACTIONS].to_numpy(), 0)
+        missing = np.maximum(k - vocabulary.values(NUM_INTERACTIONS), 0)
         facts[f"least interactions of {name} before the split"] = (preparation["core_reached"][name], k, None)
         facts[f"interactions that {name} lack"] = (int(missing.sum()), 0, dropped)
     return facts
@@ -179,7 +203,10 @@ def _dropped(preparation: Mapping[str, Any]) -> int:
 
 
 def _split(
-    parts: Sequence[pa.Table], preparation: Mapping[str, Any], params: PrepareParams
+    parts: Sequence[TableFile],
+    count_U: Sequence[Counts],
+    preparation: Mapping[str, Any],
+    params: PrepareParams,
 ) -> dict[str, Fact]:
     before, unseen = preparation["split"]["sizes"], preparation["unseen"]
     gone = {"train": 0, "valid": unseen["valid"], "test": unseen["test"]}
@@ -197,9 +224,8 @@ def _split(
             quota = float(count * share / sum(shares))
             facts[f"{part} rows before unseen ones went"] = (before[part], quota - 1, quota + 1)
     if split.kind == "leave_one_out":
-        for part, table in zip(PARTS[1:], parts[1:], strict=True):
-            most = int(np.bincount(table[USER].to_numpy()).max(initial=0))
-            facts[f"most {part} rows of one user"] = (most, 0, 1)
+        for part, count in zip(PARTS[1:], count_U[1:], strict=True):
+            facts[f"most {part} rows of one user"] = (int(count.max(initial=0)), 0, 1)
         test = before["test"]  # whoever tests validates too
         facts["valid rows before unseen ones went"] = (before["valid"], test, test)
     return facts

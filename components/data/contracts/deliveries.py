@@ -28,7 +28,7 @@ def rejected_gate(num_rejected: int, num_rows: int, allowed: float) -> Gate:
 
 def delivery_gates(
     bounds: quality.Delivery,
-    frame: pl.DataFrame,
+    interactions: changes.Interactions,
     profile: Mapping[str, Any],
     optional: list[str],
     now_s: float,
@@ -36,20 +36,19 @@ def delivery_gates(
     """What a delivery looks like by itself.
 
     Args:
-        frame: its interactions.
         optional: its columns in which a value may be missing.
         now_s: seconds since 1970.
     """
-    value = changes.concentration(frame)
+    value = changes.concentration(interactions)
     told = f"the most popular item has {value:.2%} of the interactions"
     yield bounds.concentration.judge("concentration", _DELIVERY, value, told)
     value = profile["duplicates_dropped"] / profile["rows"]
     told = f"{value:.2%} of the {profile['rows']:,} rows repeat another"
     yield bounds.duplicates.judge("duplicates", _DELIVERY, value, told)
-    nulls = changes.null_share(frame, optional)
+    nulls = changes.null_share(interactions, optional)
     told = "no optional columns" if nulls is None else f"{nulls:.2%} of the optional values are missing"
     yield bounds.nulls.judge("nulls", _DELIVERY, nulls, told)
-    age_s = changes.age(frame, now_s)
+    age_s = changes.age(interactions, now_s)
     told = "no timestamps" if age_s is None else f"the last interaction was {_duration(age_s)} ago"
     yield bounds.age_s.judge("age_s", _DELIVERY, age_s, told)
 
@@ -57,8 +56,8 @@ def delivery_gates(
 def change_gates(
     bounds: quality.Changes,
     subject: str,
-    now: pl.DataFrame,
-    before: pl.DataFrame,
+    now: changes.Interactions,
+    before: changes.Interactions,
     generator: np.random.Generator,
 ) -> Iterator[Gate]:
     """How a delivery differs from an earlier one, which `subject` names."""

@@ -28,8 +28,8 @@ from components.data.contracts.expectations import (
     in_set,
 )
 from components.data.contracts.findings import gate_of, told
-from components.data.contracts.own import load
-from components.data.parquet import fingerprint, read_table, write_table
+from components.data.contracts.own import columns_of, load
+from components.data.parquet import TableFile, fingerprint, write_table
 
 __all__ = ["GATES", "Examination", "Fact"]
 
@@ -74,15 +74,34 @@ class Examination:
         Raises:
             GateFailedError: it has another.
         """
-        table = self._read(name)
-        expected = schema(table.schema) if callable(schema) else schema
-        found = pd.DataFrame({field.name: [str(field.type)] for field in table.schema}, dtype=object)
+        return self._opened(name, schema, lambda file: file.read())
+
+    def file(self, name: str, schema: pa.Schema | Callable[[pa.Schema], pa.Schema]) -> TableFile:
+        """The same for a table that may be too large to be read at once."""
+        return self._opened(name, schema, lambda file: file)
+
+    def _opened(
+        self,
+        name: str,
+        schema: pa.Schema | Callable[[pa.Schema], pa.Schema],
+        read: Callable[[TableFile], T],
+    ) -> T:
+        try:
+            file = TableFile(self._output / name)
+            contents = read(file)
+        except (OSError, pa.ArrowInvalid) as error:
+            self._failures.append(f"{name}: cannot be read: {error}")
+            self.facts(name, {"readable": (0, 1, 1)})
+            self.require()
+            raise AssertionError("an unreadable table passed") from error
+        expected = schema(file.schema) if callable(schema) else schema
+        found = pd.DataFrame({field.name: [str(field.type)] for field in file.schema}, dtype=object)
         types = [in_set(field.name, [str(field.type)]) for field in expected if field.name in found]
         self.expect(f"{name} schema", found, [exactly_columns(expected.names), *types])
         self.require()
-        self._tables[name] = (table.num_rows, fingerprint(table.schema))
-        self._columns[name] = {field.name: str(field.type) for field in table.schema}
-        return table
+        self._tables[name] = (file.num_rows, fingerprint(file.schema))
+        self._columns[name] = {field.name: str(field.type) for field in file.schema}
+        return contents
 
     def document(self, name: str, read: Callable[[Path], T]) -> T:
         """Read a JSON file; `read` raises ValueError or KeyError where it is not what it should be.
@@ -98,9 +117,15 @@ class Examination:
         self.require()
         raise AssertionError("an unreadable document passed")
 
-    def expect(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> None:
-        """Check a table."""
-        results = self._check(name, frame, expectations)
+    def expect(
+        self, name: str, frames: pd.DataFrame | Iterable[pd.DataFrame], expectations: Sequence[Expectation]
+    ) -> None:
+        """Check a table, whole or in parts (see `Checker.check_parts`)."""
+        self._counts[name] = len(expectations)
+        if isinstance(frames, pd.DataFrame):
+            results = self._checker.check(name, frames, expectations)
+        else:
+            results = self._checker.check_parts(name, frames, expectations)
         self._sections.append(lambda: expectations_section(name, results))
         self._failed(name, results)
 
@@ -112,15 +137,20 @@ class Examination:
             between(fact, -sys.float_info.max if low is None else low, high)
             for fact, (_, low, high) in facts.items()
         ]
-        results = self._check(f"{name} facts", found.fillna(-math.inf), checks)
+        self._counts[f"{name} facts"] = len(checks)
+        results = self._checker.check(f"{name} facts", found.fillna(-math.inf), checks)
         self._sections.append(lambda: facts_section(name, facts))
         self._failed(f"{name} facts", results)
 
-    def own(self, name: str, table: pa.Table, expectations: Iterable[OwnExpectation]) -> None:
-        """Judge by the recipe's own expectations over a table: each is a gate."""
-        asked = [load(expectation) for expectation in expectations if expectation.table == name]
+    def own(self, name: str, table: pa.Table | TableFile, expectations: Iterable[OwnExpectation]) -> None:
+        """Judge by the recipe's own expectations over a table: each is a gate. What they ask may need all
+        rows at once, so the columns that they name are read as a whole."""
+        asked = [expectation for expectation in expectations if expectation.table == name]
         if asked:
-            results = self._check(f"{name}, by the recipe", table.to_pandas(), asked)
+            if isinstance(table, TableFile):
+                table = table.read(columns_of(asked, table.schema.names))
+            self._counts[f"{name}, by the recipe"] = len(asked)
+            results = self._checker.check(f"{name}, by the recipe", table.to_pandas(), list(map(load, asked)))
             self.gate(gate_of(name, found) for found in results)
 
     def gate(self, gates: Iterable[Gate]) -> None:
@@ -179,20 +209,7 @@ class Examination:
         rows = [gate.document() for gate in self._gates]
         write_table(pa.Table.from_pylist(rows, schema=GATES), self._docs / "gates.parquet")
 
-    def _check(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[Any]:
-        self._counts[name] = len(expectations)
-        return self._checker.check(name, frame, expectations)
-
     def _failed(self, name: str, results: Sequence[Any]) -> None:
         broken = [found for found in results if not found.success]
         self._failures += [told(name, found) for found in broken]
         self._broken += [gate_of(name, found) for found in broken]
-
-    def _read(self, name: str) -> pa.Table:
-        try:
-            return read_table(self._output / name)
-        except (OSError, pa.ArrowInvalid) as error:
-            self._failures.append(f"{name}: cannot be read: {error}")
-        self.facts(name, {"readable": (0, 1, 1)})
-        self.require()
-        raise AssertionError("an unreadable table passed")

@@ -66,7 +66,8 @@ def where_of(found: Any) -> str:
 
 def prose(found: Any) -> str:
     """The expectation in Great Expectations' own words."""
-    from components.data.contracts.gx import ExpectationConfiguration, InlineRenderer
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.render.renderer.inline_renderer import InlineRenderer
 
     config = ExpectationConfiguration(
         type=found.expectation_config.type,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from components.core.columns import (
@@ -24,6 +23,7 @@ from components.core.hashing import derive_seed
 from components.core.recipe import IngestParams
 from components.core.recipe.source import FilesSource, SessionsSource, SyntheticSource
 from components.core.stage import Validation
+from components.data.changes import Interactions
 from components.data.contracts.deliveries import change_gates, delivery_gates, rejected_gate
 from components.data.contracts.examination import Examination
 from components.data.contracts.expectations import (
@@ -39,8 +39,8 @@ from components.data.contracts.expectations import (
 from components.data.document import read_keys
 from components.data.interactions import REJECTED
 from components.data.normalize import END_OF_TIME
-from components.data.parquet import read_table
-from components.data.vocabulary import encode_sorted
+from components.data.parquet import TableFile
+from components.data.scanning import num_out_of_order, parts_by, scan_table
 
 _PROFILE = ("rows", "users", "items", "duplicates_dropped")
 
@@ -62,20 +62,25 @@ def validate(
         GateFailedError: an expectation failed.
     """
     exam = Examination("interactions", output, docs)
-    table = exam.table("interactions.parquet", schema(params))
+    table = exam.file("interactions.parquet", schema(params))
     rejected = exam.table("rejected.parquet", REJECTED)
     profile = exam.document("profile.json", lambda path: read_keys(path, _PROFILE))
-    columns = [name for name in (USER_ID, ITEM_ID, RATING, TIMESTAMP, PART) if name in table.column_names]
-    exam.expect("interactions.parquet", table.select(columns).to_pandas(), _expectations(params, columns))
+    columns = [name for name in (USER_ID, ITEM_ID, RATING, TIMESTAMP, PART) if name in table.schema.names]
+    exam.expect(
+        "interactions.parquet",
+        (part.to_pandas() for part in parts_by(table, USER_ID, columns)),
+        _expectations(params, columns),
+    )
     exam.expect(
         "rejected.parquet",
         rejected.select([FILE, LINE, REASON]).to_pandas(),
         [not_null(FILE), not_null(LINE), not_null(REASON), between(LINE, 1, None)],
     )
     exam.require()
-    exam.facts("interactions", _facts(table, rejected, profile))
+    interactions = Interactions(scan_table(table.path))
+    exam.facts("interactions", _facts(table, interactions, rejected, profile))
     exam.gate([rejected_gate(rejected.num_rows, profile["rows"], params.max_rejected_fraction)])
-    exam.gate(_gates(table, profile, params, inputs, clock()))
+    exam.gate(_gates(interactions, profile, params, inputs, clock()))
     exam.own("interactions", table, params.quality.expectations)
     return exam.finish(docs=True)
 
@@ -115,14 +120,13 @@ def _expectations(params: IngestParams, columns: list[str]) -> list[Expectation]
 
 
 def _gates(
-    table: pa.Table,
+    now: Interactions,
     profile: Mapping[str, Any],
     params: IngestParams,
     inputs: Mapping[str, Path],
     now_s: float,
 ) -> Iterator[Gate]:
     source, quality = params.source, params.quality
-    now = pl.DataFrame(table)
     optional = sorted(source.columns.features) if isinstance(source, FilesSource) else []
     yield from delivery_gates(quality.delivery, now, profile, optional, now_s)
     for name, subject, bounds in (
@@ -130,23 +134,21 @@ def _gates(
         ("champion", "against the champion's delivery", quality.champion),
     ):
         if name in inputs:
-            before = pl.DataFrame(read_table(inputs[name] / "interactions.parquet"))
+            before = Interactions(scan_table(inputs[name] / "interactions.parquet"))
             generator = np.random.default_rng(derive_seed(params.seed, "ingest", name))
             yield from change_gates(bounds, subject, now, before, generator)
 
 
 def _facts(
-    table: pa.Table, rejected: pa.Table, profile: Mapping[str, Any]
+    table: TableFile, interactions: Interactions, rejected: pa.Table, profile: Mapping[str, Any]
 ) -> dict[str, tuple[float, float | None, float | None]]:
-    user_N, users = encode_sorted(table[USER_ID])
-    item_N, items = encode_sorted(table[ITEM_ID])
-    step_N = np.diff(user_N.astype(np.int64) * len(items) + item_N)
     sessions = profile.get("sessions")
     distinct = sessions["rows"] if sessions else table.num_rows
     accounted = distinct + rejected.num_rows + profile["duplicates_dropped"]
+    num_users, num_items = len(interactions.users), len(interactions.items)
     return {
-        "rows out of order": (int((step_N <= 0).sum()), 0, 0),
-        "users in the profile": (profile["users"], len(users), len(users)),
-        "items in the profile": (profile["items"], len(items), len(items)),
+        "rows out of order": (num_out_of_order(table, USER_ID, ITEM_ID), 0, 0),
+        "users in the profile": (profile["users"], num_users, num_users),
+        "items in the profile": (profile["items"], num_items, num_items),
         "rows read": (profile["rows"], accounted, accounted),
     }

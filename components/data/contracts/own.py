@@ -23,10 +23,11 @@ def load(expectation: Expectation) -> Any:
     Raises:
         ValueError: its arguments are refused: one line each, from the argument's name on.
     """
+    from great_expectations import expectations
+    from great_expectations.expectations.registry import get_expectation_impl
     from pydantic.v1 import ValidationError
 
-    from components.data.contracts.gx import get_expectation_impl
-
+    assert expectations  # importing it registers them
     kind = get_expectation_impl(expectation.expect)
     arguments, severity = expectation.arguments, _SEVERITY[expectation.severity]
     try:
@@ -65,6 +66,18 @@ def check(expectations: Sequence[Expectation], schemas: Mapping[str, pa.Schema])
         problems += [place + line for line in lines]
     if problems:
         raise InvalidInputError("\n".join(problems))
+
+
+def columns_of(expectations: Sequence[Expectation], names: Sequence[str]) -> list[str]:
+    """Of the columns with these names, the ones that some expectations need to be asked."""
+    needed = {column for expectation in expectations for _, column in _columns(expectation)}
+    about_all = any(
+        expectation.expect == _MAY_BE_MISSING
+        or expectation.expect.startswith(_ABOUT_ALL_COLUMNS)
+        or "row_condition" in expectation.arguments
+        for expectation in expectations
+    )
+    return [name for name in names if about_all or name in needed]
 
 
 def _tried(expectation: Expectation, frame: pd.DataFrame) -> list[str]:

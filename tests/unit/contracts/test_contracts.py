@@ -11,6 +11,8 @@ import pytest
 
 from components.core.errors import GateFailedError
 from components.core.stage import Validation
+from components.data import scanning
+from components.data.contracts import dataset
 from components.data.parquet import fingerprint, read_table
 
 from . import artifacts as a
@@ -214,3 +216,20 @@ def test_a_broken_artifact_is_stopped_and_leaves_data_docs(
     assert stopped
     table = read_table(tmp_path / "docs" / "gates.parquet")
     assert table.to_pylist() == [gate.document() for gate in error.value.gates]
+
+
+@pytest.mark.parametrize("artifact", ["interactions", "dataset"])
+def test_what_is_wrong_is_told_alike_of_tables_in_parts(
+    artifact: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(place: Path, changes: Mapping[str, a.Break]) -> str:
+        place.mkdir()
+        with pytest.raises(GateFailedError) as error:
+            validate(artifact, place, changes)
+        return str(error.value).replace(str(place), "")
+
+    cases = [changes for name, changes in CASES if name == artifact]
+    whole = [told(tmp_path / f"whole-{n}", changes) for n, changes in enumerate(cases)]
+    monkeypatch.setattr(scanning, "_PART_ROWS", 1)
+    monkeypatch.setattr(dataset, "_COMPARED", 1)
+    assert [told(tmp_path / f"parts-{n}", changes) for n, changes in enumerate(cases)] == whole

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
 from components.data import changes
-from components.data.changes import compare, distance
+from components.data.changes import Interactions, compare, distance
 
 
 def interactions(pairs, times=None) -> pl.DataFrame:
@@ -19,7 +19,7 @@ def interactions(pairs, times=None) -> pl.DataFrame:
 
 
 def compared(now: pl.DataFrame, before: pl.DataFrame) -> changes.Changes:
-    return compare(now, before, np.random.default_rng(1))
+    return compare(Interactions(now.lazy()), Interactions(before.lazy()), np.random.default_rng(1))
 
 
 def test_known_changes():
@@ -72,9 +72,11 @@ def test_distance_is_symmetric_in_bounds_and_knows_shares_only(both, times):
 deliveries = st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1).map(sorted)
 
 
-@given(deliveries, deliveries)
-def test_changes_are_those_of_a_slow_count(now, before):
-    found = compared(interactions(now), interactions(before))
+@given(deliveries, deliveries, st.sampled_from([1, 3, 4_000_000]))
+def test_changes_are_those_of_a_slow_count(now, before, matched):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(changes, "_MATCHED", matched)
+        found = compared(interactions(now), interactions(before))
     for side, new, lost in (
         (0, found.new_users, found.lost_users),
         (1, found.new_items, found.lost_items),
@@ -118,10 +120,11 @@ def test_users_are_counted_by_powers_of_two():
 def test_what_a_delivery_looks_like_by_itself():
     frame = interactions([(1, 5), (2, 5), (3, 5), (3, 6)], [100, 90, 80, 70])
     frame = frame.with_columns(shop=pl.Series(["a", None, "", "b"]), hour=pl.Series(["1", "2", "3", None]))
-    assert changes.concentration(frame) == 3 / 4
-    assert changes.null_share(frame, ["hour", "shop"]) == 3 / 8
-    assert changes.null_share(frame, []) is None
-    assert changes.age(frame, 160.0) == 60
-    assert changes.age(frame.drop("timestamp"), 160.0) is None
+    found = Interactions(frame.lazy())
+    assert changes.concentration(found) == 3 / 4
+    assert changes.null_share(found, ["hour", "shop"]) == 3 / 8
+    assert changes.null_share(found, []) is None
+    assert changes.age(found, 160.0) == 60
+    assert changes.age(Interactions(frame.drop("timestamp").lazy()), 160.0) is None
     assert changes.kept(pl.Series([1, 2, 5]), pl.Series([1, 2, 3, 4])) == 1 / 2
     assert changes.kept(pl.Series(["1", "2"]), pl.Series([1, 2])) == 0

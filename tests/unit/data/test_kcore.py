@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.compiled import available
 from components.core.recipe.prepare import Core
+from components.data import kcore
 from components.data.kcore import Round, largest_core, peel
 
 PAIRS = st.sets(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=60)
@@ -30,18 +32,33 @@ def slow_core(pairs: set[tuple[int, int]], core: Core) -> set[tuple[int, int]]:
         frame = smaller
 
 
+@settings(deadline=None)  # the first call compiles
 @given(pairs=PAIRS, core=CORES)
 def test_the_core_is_that_of_repeated_group_bys(pairs: set[tuple[int, int]], core: Core) -> None:
     user, item = arrays(pairs)
     peeled = peel(user, item, core)
-    assert set(zip(user[peeled.kept].tolist(), item[peeled.kept].tolist(), strict=True)) == slow_core(
+    assert set(zip(user[peeled.stays_N].tolist(), item[peeled.stays_N].tolist(), strict=True)) == slow_core(
         pairs, core
     )
-    assert sum(step.interactions for step in peeled.rounds) == len(pairs) - len(peeled.kept)
-    assert sum(step.users for step in peeled.rounds) == len(set(user)) - len(set(user[peeled.kept]))
-    assert sum(step.items for step in peeled.rounds) == len(set(item)) - len(set(item[peeled.kept]))
+    assert sum(step.interactions for step in peeled.rounds) == len(pairs) - peeled.stays_N.sum()
+    assert sum(step.users for step in peeled.rounds) == len(set(user)) - len(set(user[peeled.stays_N]))
+    assert sum(step.items for step in peeled.rounds) == len(set(item)) - len(set(item[peeled.stays_N]))
 
 
+@pytest.mark.skipif(not available(), reason="nothing is compiled here")
+@settings(deadline=None)  # the first call compiles
+@given(pairs=PAIRS, core=CORES)
+def test_compiled_or_not_the_rounds_are_the_same(pairs: set[tuple[int, int]], core: Core) -> None:
+    user, item = arrays(pairs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kcore, "available", lambda: False)
+        plain = peel(user, item, core)
+    compiled = peel(user, item, core)
+    assert compiled.rounds == plain.rounds
+    assert (compiled.stays_N == plain.stays_N).all()
+
+
+@settings(deadline=None)  # the first call compiles
 @given(pairs=PAIRS, core=CORES)
 def test_the_largest_core_leaves_something_and_the_next_nothing(
     pairs: set[tuple[int, int]], core: Core
@@ -59,7 +76,12 @@ def test_a_chain_falls_in_rounds() -> None:
     user, item = arrays({(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 3), (0, 3)})
     peeled = peel(user, item, Core(users=2, items=2))
     assert peeled.rounds == (Round(0, 1, 1), Round(1, 0, 1), Round(0, 1, 1))
-    assert list(zip(user[peeled.kept], item[peeled.kept], strict=True)) == [(0, 0), (0, 3), (2, 0), (2, 3)]
+    assert list(zip(user[peeled.stays_N], item[peeled.stays_N], strict=True)) == [
+        (0, 0),
+        (0, 3),
+        (2, 0),
+        (2, 3),
+    ]
 
 
 @pytest.mark.parametrize(("core", "largest"), [((9, 9), (3, 3)), ((9, 2), (4, 2)), ((2, 9), (2, 5))])

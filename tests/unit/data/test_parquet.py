@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 
-from components.data.parquet import ROW_GROUP_ROWS, fingerprint, read_table, write_table
+from components.data.parquet import ROW_GROUP_ROWS, TableWriter, fingerprint, read_table, write_table
 
 
 def _table() -> pa.Table:
@@ -34,6 +34,16 @@ def test_chunks_and_metadata_leave_no_trace(tmp_path: Path) -> None:
     chunked = pa.concat_tables(pieces).replace_schema_metadata({"pandas": "{}"})
     write_table(chunked, tmp_path / "chunked.parquet")
     assert (tmp_path / "whole.parquet").read_bytes() == (tmp_path / "chunked.parquet").read_bytes()
+
+
+def test_it_may_arrive_in_parts(tmp_path: Path) -> None:
+    table = _table()
+    write_table(table, tmp_path / "whole.parquet")
+    for rows in (1000, ROW_GROUP_ROWS - 1, ROW_GROUP_ROWS, ROW_GROUP_ROWS + 5):
+        with TableWriter(tmp_path / "parts.parquet", table.schema) as writer:
+            for start in range(0, table.num_rows, rows):
+                writer.write(table.slice(start, rows))
+        assert (tmp_path / "whole.parquet").read_bytes() == (tmp_path / "parts.parquet").read_bytes()
 
 
 def test_polars_pandas_and_arrow_write_the_same_bytes(tmp_path: Path) -> None:

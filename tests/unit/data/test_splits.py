@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from components.core.errors import InvalidInputError
 from components.core.recipe.prepare import GivenSplit, LeaveOneOutSplit, RandomSplit, TemporalSplit
+from components.data import splits
 from components.data.splits import TEST, TRAIN, VALID, Positives, leave_one_out, random, sizes, temporal
 from components.data.splits import given as given_split
 
@@ -175,3 +176,24 @@ def test_given_sets_some_of_train_aside_and_leaves_everybody_known(seed: int, fr
     assert (parts[~was_train] == TEST).all()
     for ids in np.array(pairs).T:
         assert set(ids[parts == TRAIN]) == set(ids[was_train])
+
+
+@given(
+    keys=st.lists(st.integers(0, 9), min_size=1, max_size=60),
+    ratio=st.tuples(st.floats(0.01, 9), st.floats(0, 9), st.floats(0.01, 9)),
+)
+def test_parts_are_those_of_a_full_sort(keys: list[int], ratio: tuple[float, float, float]) -> None:
+    data = positives([(user, 0) for user in range(len(keys))], timestamp=keys)
+    expected = np.empty(len(keys), np.int8)
+    expected[np.argsort(keys, kind="stable")] = np.repeat([TRAIN, VALID, TEST], sizes(len(keys), ratio))
+    assert temporal(TemporalSplit(ratio=ratio), data, 0).tolist() == expected.tolist()
+
+
+@given(times=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1, max_size=12))
+def test_leaving_one_out_is_the_same_in_ranges_of_users(times: list[list[int]]) -> None:
+    pairs = [(user, item) for user, row in enumerate(times) for item in range(len(row))]
+    data = positives(pairs, timestamp=[time for row in times for time in row])
+    whole = leave_one_out(LeaveOneOutSplit(), data, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits, "_SORTED", 3)
+        assert leave_one_out(LeaveOneOutSplit(), data, 0).tolist() == whole.tolist()
