@@ -16,8 +16,7 @@ class Checker:
     """Checks frames with suites, in a context that draws no bars, calls nobody and writes nothing."""
 
     def __init__(self, name: str) -> None:
-        import great_expectations as gx
-        from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+        from components.data.contracts.gx import DataContextConfig, InMemoryStoreBackendDefaults, gx
 
         config = DataContextConfig(
             store_backend_defaults=InMemoryStoreBackendDefaults(),
@@ -40,7 +39,7 @@ class Checker:
 
     def check(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[Any]:
         """What each expectation found, in an order of Great Expectations. A name can be used once."""
-        import great_expectations as gx
+        from components.data.contracts.gx import gx
 
         batch = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
         suite = gx.ExpectationSuite(name, expectations=list(expectations))

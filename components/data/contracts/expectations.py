@@ -10,14 +10,14 @@ Expectation = Any
 
 def not_null(column: str) -> Expectation:
     """Every row has a value; NaN is none."""
-    from great_expectations import expectations
+    from components.data.contracts.gx import expectations
 
     return expectations.ExpectColumnValuesToNotBeNull(column=column)
 
 
 def between(column: str, low: float | None, high: float | None) -> Expectation:
     """Every value there is lies in [low, high]; None leaves a side open."""
-    from great_expectations import expectations
+    from components.data.contracts.gx import expectations
 
     return expectations.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high)
 
@@ -29,21 +29,21 @@ def finite(column: str) -> Expectation:
 
 def in_set(column: str, allowed: Collection[Any]) -> Expectation:
     """Every value there is is one of these."""
-    from great_expectations import expectations
+    from components.data.contracts.gx import expectations
 
     return expectations.ExpectColumnValuesToBeInSet(column=column, value_set=list(allowed))
 
 
 def length_between(column: str, low: int, high: int) -> Expectation:
     """Every text has so many characters."""
-    from great_expectations import expectations
+    from components.data.contracts.gx import expectations
 
     return expectations.ExpectColumnValueLengthsToBeBetween(column=column, min_value=low, max_value=high)
 
 
 def unique(*columns: str) -> Expectation:
     """No two rows agree in all these columns."""
-    from great_expectations import expectations
+    from components.data.contracts.gx import expectations
 
     if len(columns) == 1:
         return expectations.ExpectColumnValuesToBeUnique(column=columns[0])
@@ -52,13 +52,13 @@ def unique(*columns: str) -> Expectation:
 
 def row_count(low: int, high: int | None = None) -> Expectation:
     """The table has so many rows."""
-    from great_expectations import expectations
+    from components.data.contracts.gx import expectations
 
     return expectations.ExpectTableRowCountToBeBetween(min_value=low, max_value=high)
 
 
 def exactly_columns(columns: Sequence[str]) -> Expectation:
     """These columns in this order."""
-    from great_expectations import expectations
+    from components.data.contracts.gx import expectations
 
     return expectations.ExpectTableColumnsToMatchOrderedList(column_list=list(columns))

@@ -66,8 +66,7 @@ def where_of(found: Any) -> str:
 
 def prose(found: Any) -> str:
     """The expectation in Great Expectations' own words."""
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-    from great_expectations.render.renderer.inline_renderer import InlineRenderer
+    from components.data.contracts.gx import ExpectationConfiguration, InlineRenderer
 
     config = ExpectationConfiguration(
         type=found.expectation_config.type,

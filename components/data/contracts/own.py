@@ -23,11 +23,10 @@ def load(expectation: Expectation) -> Any:
     Raises:
         ValueError: its arguments are refused: one line each, from the argument's name on.
     """
-    from great_expectations import expectations
-    from great_expectations.expectations.registry import get_expectation_impl
     from pydantic.v1 import ValidationError
 
-    assert expectations  # importing it registers them
+    from components.data.contracts.gx import get_expectation_impl
+
     kind = get_expectation_impl(expectation.expect)
     arguments, severity = expectation.arguments, _SEVERITY[expectation.severity]
     try:
