@@ -29,12 +29,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from components.compiled import njit, prange
+from components.compiled import njit, prange, prefetch
 from components.rec.optimizers.base import BETA_1, BETA_2, EPSILON, Optimizer
 
 _EARLY: Final = 300  # before this step aⱼ changes too fast for the expansion alone
 _PER_STEP_BY_ITSELF: Final = 6
 _FADED_AFTER: Final = 600  # steps without a gradient: what is left of m would be denormal numbers
+_AHEAD: Final = 4  # rows between a row's being asked for and its being read
+_LINE: Final = 16  # floats in a cache line
 _HORIZON: Final = 40_000  # 1 − β₂ᵗ is 1 in float64 from here on
 _ORDERS: Final = 4  # S₀ … S₃
 
@@ -137,14 +139,15 @@ def _expansion(step: int, count: int, sums: Any) -> tuple[float, float, float, f
     """S₀, ā, μ₂ and μ₃ of `count` steps after `step`."""
     last = sums.shape[1] - 1
     begin, end = min(step, last), min(step + count, last)
-    ratio, root = BETA_1, math.sqrt(BETA_2)
-    s0 = ratio * sums[0, begin] - ratio ** (count + 1) * sums[0, end]
-    ratio *= root
-    e1 = (ratio * sums[1, begin] - ratio ** (count + 1) * sums[1, end]) / s0
-    ratio *= root
-    e2 = (ratio * sums[2, begin] - ratio ** (count + 1) * sums[2, end]) / s0
-    ratio *= root
-    e3 = (ratio * sums[3, begin] - ratio ** (count + 1) * sums[3, end]) / s0
+    root = math.sqrt(BETA_2)
+    fade, ratio, faded = root ** (count + 1), BETA_1, BETA_1 ** (count + 1)
+    s0 = ratio * sums[0, begin] - faded * sums[0, end]
+    ratio, faded = ratio * root, faded * fade
+    e1 = (ratio * sums[1, begin] - faded * sums[1, end]) / s0
+    ratio, faded = ratio * root, faded * fade
+    e2 = (ratio * sums[2, begin] - faded * sums[2, end]) / s0
+    ratio, faded = ratio * root, faded * fade
+    e3 = (ratio * sums[3, begin] - faded * sums[3, end]) / s0
     return s0, e1, e2 - e1 * e1, e3 - 3 * e1 * e2 + 2 * e1 * e1 * e1
 
 
@@ -153,7 +156,7 @@ def _catch_up(
     rows: Any, weight: Any, first: Any, second: Any, upto: Any, step: int, learning_rate: float, sums: Any
 ) -> None:
     """Make the steps between `upto` and `step`, all of them without a gradient."""
-    num_stale = 0
+    num_stale, dim = 0, weight.shape[1]
     stale, since = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for row in rows:
         if upto[row] < step:
@@ -162,41 +165,42 @@ def _catch_up(
                 num_stale += 1
             upto[row] = step
     for place in prange(num_stale):
+        soon = stale[min(place + _AHEAD, num_stale - 1)]
+        for d in range(0, dim, _LINE):
+            prefetch(weight, soon, d)
+            prefetch(first, soon, d)
+            prefetch(second, soon, d)
         row, begin = stale[place], since[place]
         count = step - begin
         if begin < _EARLY:
             one_by_one = min(count, (_EARLY - begin) // _PER_STEP_BY_ITSELF)
             for j in range(1, one_by_one + 1):
-                b = learning_rate * BETA_1**j / (1 - BETA_1 ** (begin + j))
-                a = BETA_2 ** (j / 2) / math.sqrt(1 - BETA_2 ** (begin + j))
-                _follow(weight[row], first[row], second[row], b, a, 0.0, 0.0)
-            _fade(first[row], second[row], one_by_one)
+                scale = learning_rate * BETA_1 / (1 - BETA_1 ** (begin + j))
+                mean = math.sqrt(BETA_2 / (1 - BETA_2 ** (begin + j)))
+                _follow(weight, first, second, row, (scale, mean, 0.0, 0.0), BETA_1, BETA_2)
             begin, count = begin + one_by_one, count - one_by_one
         if count > 0:
             total, mean, moment_2, moment_3 = _expansion(begin, count, sums)
-            _follow(weight[row], first[row], second[row], learning_rate * total, mean, moment_2, moment_3)
-            _fade(first[row], second[row], count)
+            fade = BETA_1**count if count < _FADED_AFTER else 0.0
+            moments = (learning_rate * total, mean, moment_2, moment_3)
+            _follow(weight, first, second, row, moments, fade, BETA_2**count)
 
 
 @njit()
 def _follow(
-    weight_D: Any, first_D: Any, second_D: Any, scale: float, mean: float, moment_2: float, moment_3: float
+    weight: Any, first: Any, second: Any, row: int, moments: Any, fade_1: float, fade_2: float
 ) -> None:
-    b, a, mu_2, mu_3 = np.float32(scale), np.float32(mean), np.float32(moment_2), np.float32(moment_3)
-    for d in range(len(weight_D)):
-        root = np.sqrt(second_D[d])
+    """Move a row by its moments, and let them fade."""
+    b, a = np.float32(moments[0]), np.float32(moments[1])
+    mu_2, mu_3 = np.float32(moments[2]), np.float32(moments[3])
+    keep_1, keep_2 = np.float32(fade_1), np.float32(fade_2)
+    for d in range(weight.shape[1]):
+        m, root = first[row, d], np.sqrt(second[row, d])
         inverse = np.float32(1) / (a * root + np.float32(EPSILON))
         q = root * inverse
-        weight_D[d] -= b * first_D[d] * inverse * (np.float32(1) + q * q * (mu_2 - q * mu_3))
-
-
-@njit()
-def _fade(first_D: Any, second_D: Any, count: int) -> None:
-    fade_1 = np.float32(BETA_1**count if count < _FADED_AFTER else 0.0)
-    fade_2 = np.float32(BETA_2**count)
-    for d in range(len(first_D)):
-        first_D[d] *= fade_1
-        second_D[d] *= fade_2
+        weight[row, d] -= b * m * inverse * (np.float32(1) + q * q * (mu_2 - q * mu_3))
+        first[row, d] = m * keep_1
+        second[row, d] *= keep_2
 
 
 @njit(parallel=True)
@@ -209,6 +213,11 @@ def _move(
     epsilon, keep_1, keep_2 = np.float32(EPSILON), np.float32(BETA_1), np.float32(BETA_2)
     new_1, new_2 = np.float32(1 - BETA_1), np.float32(1 - BETA_2)
     for place in prange(len(rows)):
+        soon = rows[min(place + _AHEAD, len(rows) - 1)]
+        for d in range(0, weight.shape[1], _LINE):
+            prefetch(weight, soon, d)
+            prefetch(first, soon, d)
+            prefetch(second, soon, d)
         row = rows[place]
         for d in range(weight.shape[1]):
             g = gradient[place, d]
