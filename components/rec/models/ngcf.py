@@ -1,8 +1,10 @@
 """NGCF (Wang et al. 2019)."""
 
-from itertools import pairwise
-from typing import final
+from collections.abc import Callable
+from itertools import accumulate, pairwise
+from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, normalize
@@ -12,12 +14,18 @@ from components.rec.data import RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,
     Encoded,
+    Pairs,
     PlainEncoded,
     RankingModel,
     Tables,
     normal_embedding,
+    takes_kernels,
 )
+from components.rec.models.dropout import draw_seeds, drop, least_kept
+from components.rec.models.hops import Places, SparseRows, Table
+from components.rec.models.messages import Neighborhoods, activate, activate_back, mix_back
 from components.rec.models.propagation import NormalizedGraph
+from components.rec.scores import pair_scores
 
 _LEAKY_SLOPE = 0.2  # not in the paper; the official code's
 
@@ -43,18 +51,30 @@ class NgcfModel(RankingModel):
         self._graph = NormalizedGraph(data)
 
     def encode(self, dropout: torch.Generator | None = None) -> Encoded:
+        rate = 0.0 if dropout is None else self._config.message_dropout
+        seeds = draw_seeds(len(self._config.layer_dims), dropout) if dropout is not None and rate else None
+        weights = list(zip(self.neighbor_weights, self.product_weights, strict=True))
+        if takes_kernels(self.users):
+            layers = _Layers((self.users, self.items), weights, self._graph.neighborhoods, rate, seeds)
+            return _Reached(layers, self._config)
         layer_ND = torch.cat([self.users, self.items])
-        layers = [layer_ND]
-        for neighbor_DE, product_DE in zip(self.neighbor_weights, self.product_weights, strict=True):
+        layers_ND = [layer_ND]
+        for number, (neighbor_DE, product_DE) in enumerate(weights):
             spread_ND = self._graph.propagate(layer_ND)
             layer_ND = leaky_relu(
                 (spread_ND + layer_ND) @ neighbor_DE + (spread_ND * layer_ND) @ product_DE, _LEAKY_SLOPE
             )
-            if dropout is not None:
-                layer_ND = _drop(layer_ND, self._config.message_dropout, dropout)
-            layers.append(normalize(layer_ND) if self._config.normalize_layers else layer_ND)
-        users, items = torch.split(torch.cat(layers, dim=1), [len(self.users), len(self.items)])
+            if seeds is not None:
+                layer_ND = drop(layer_ND, rate, seeds[number])
+            layers_ND.append(layer_ND)
+        users, items = torch.split(_joined(layers_ND, self._config), [len(self.users), len(self.items)])
         return PlainEncoded(Tables(users, items), Tables(self.users, self.items))
+
+
+def _joined(layers: list[Tensor], config: Ngcf) -> Tensor:
+    """All layers side by side."""
+    own, *others = layers
+    return torch.cat([own, *map(normalize, others)] if config.normalize_layers else layers, dim=1)
 
 
 def _xavier(rows: int, columns: int, generator: torch.Generator) -> nn.Parameter:
@@ -62,8 +82,146 @@ def _xavier(rows: int, columns: int, generator: torch.Generator) -> nn.Parameter
     return nn.Parameter((torch.rand(rows, columns, generator=generator) * 2 - 1) * bound)
 
 
-def _drop(table: Tensor, rate: float, generator: torch.Generator) -> Tensor:
-    if rate == 0:
-        return table
-    keep = torch.empty_like(table).bernoulli_(1 - rate, generator=generator)
-    return table * keep / (1 - rate)
+@final
+class _Reached(Encoded):
+    """Rows that are asked for, each once; and of every layer only the nodes that they depend on.
+
+    A batch's last layer needs the layer before of its nodes and their neighbours alone, and so on down.
+    """
+
+    def __init__(self, layers: "_Layers", config: Ngcf) -> None:
+        self._layers, self._config = layers, config
+
+    def pairs(self, user_B: Tensor, item_BK: Tensor) -> Pairs:
+        tables, user_B, item_BK = self._rows(user_B, item_BK)
+        ego = Tables(tables.users[:, : self._config.dim], tables.items[:, : self._config.dim])
+        return PlainEncoded(tables, ego).pairs(user_B, item_BK)
+
+    @torch.no_grad()
+    def scores(self, user_B: Tensor, item_BK: Tensor) -> Tensor:
+        tables, user_B, item_BK = self._rows(user_B, item_BK)
+        return pair_scores(tables.users, tables.items, user_B, item_BK)
+
+    @torch.no_grad()
+    def users(self, user_B: Tensor) -> Tensor:
+        tables, place_B, _ = self._rows(user_B, torch.empty(0, dtype=torch.int64))
+        return tables.users[place_B]
+
+    @torch.no_grad()
+    def tables(self) -> Tables:
+        users, items = self._layers.ego
+        return self._rows(torch.arange(len(users)), torch.arange(len(items)))[0]
+
+    def _rows(self, users: Tensor, items: Tensor) -> tuple[Tables, Tensor, Tensor]:
+        """The rows asked for, without repetition, and where each one is among them."""
+        user_R, user_place = np.unique(users.numpy(), return_inverse=True)
+        item_R, item_place = np.unique(items.numpy(), return_inverse=True)
+        nodes = np.concatenate([user_R, item_R + len(self._layers.ego[0])])
+        apply: Callable[..., Tensor] = _LayersOf.apply
+        rows = apply(nodes, self._layers, *self._layers.ego, *self._layers.weights)
+        joined = _joined(list(torch.split(rows, self._layers.dims, dim=1)), self._config)
+        tables = Tables(*torch.split(joined, [len(user_R), len(item_R)]))
+        return (
+            tables,
+            torch.from_numpy(user_place).reshape(users.shape),
+            torch.from_numpy(item_place).reshape(items.shape),
+        )
+
+
+@final
+class _Layers:
+    """The layers of one step, as far as they were asked for.
+
+    Attributes:
+        ego: the users' and items' own embeddings.
+        weights: W₁ and W₂ of the first layer, then of the second, …
+        dims: widths of the layers, the ego embeddings' first.
+    """
+
+    def __init__(
+        self,
+        ego: tuple[nn.Parameter, nn.Parameter],
+        weights: list[tuple[nn.Parameter, nn.Parameter]],
+        graph: Neighborhoods,
+        rate: float,
+        seeds: Tensor | None,
+    ) -> None:
+        self.ego = ego
+        self.weights = [weight for pair in weights for weight in pair]
+        self.dims = [ego[0].shape[1], *(pair[0].shape[1] for pair in weights)]
+        self._graph = graph
+        self._least, self._scale = least_kept(rate), 1 / (1 - rate)
+        self._seeds = np.zeros((len(weights), 2), np.int32) if seeds is None else seeds.numpy()
+        self._stacked = [torch.cat(pair).detach() for pair in weights]
+        self._tables: list[Table] = [torch.cat(ego).detach().numpy()]
+        self._tables += [np.empty((graph.num_nodes, dim), np.float32) for dim in self.dims[1:]]
+        self._mixed = [torch.empty(graph.num_nodes, 2 * dim) for dim in self.dims[:-1]]
+        self._slots = [np.full(graph.num_nodes, -1, np.int32) for _ in weights]  # a node's row in `_mixed`
+        self._counts = [0 for _ in weights]
+
+    def of(self, nodes: Places) -> Tensor:
+        """All layers of the nodes side by side."""
+        self._reach(len(self._slots), nodes)
+        return torch.from_numpy(np.concatenate([table[nodes] for table in self._tables], axis=1))
+
+    def _reach(self, layer: int, nodes: Places) -> None:
+        """Compute a layer's rows where they are not known yet."""
+        if layer == 0:
+            return
+        below = layer - 1
+        slots, begin = self._slots[below], self._counts[below]
+        absent = nodes[slots[nodes] < 0]
+        if not len(absent):
+            return
+        self._reach(below, self._graph.around(absent))
+        end = begin + len(absent)
+        slots[absent] = np.arange(begin, end, dtype=np.int32)
+        self._counts[below] = end
+        mixed = self._mixed[below][begin:end]
+        self._graph.mix(absent, self._tables[below], mixed.numpy())
+        sums = (mixed @ self._stacked[below]).numpy()
+        activate(
+            absent, sums, _LEAKY_SLOPE, self._least, self._scale, self._seeds[below], self._tables[layer]
+        )
+
+    def back(self, nodes: Places, gradient: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """From the gradient of `of(nodes)` to those of `ego` and `weights`.
+
+        A layer's gradient stands at the nodes given and those that they reach in the layers above.
+        """
+        given = SparseRows.of(nodes, gradient.numpy(), self._graph.num_nodes)
+        columns = list(accumulate(self.dims, initial=0))
+        current, back = nodes, gradient[:, columns[-2] :].contiguous()
+        of_weights: list[Tensor] = []
+        for below in reversed(range(len(self._slots))):
+            source = self._tables[below]
+            activate_back(current, self._tables[below + 1], _LEAKY_SLOPE, self._scale, back.numpy())
+            mixed = self._mixed_of(below, current)
+            of_weights = [*torch.split(mixed.T @ back, self.dims[below]), *of_weights]
+            messages = (back @ self._stacked[below].T).numpy()
+            mix_back(current, source, mixed.numpy(), messages)
+            sparse = SparseRows.of(current, messages, self._graph.num_nodes)
+            current = self._graph.around(current) if below else np.arange(self._graph.num_nodes)
+            back = torch.empty(len(current), self.dims[below])
+            self._graph.pull(current, sparse, given, columns[below], back.numpy())
+        return list(torch.split(back, [len(table) for table in self.ego])), of_weights
+
+    def _mixed_of(self, layer: int, nodes: Places) -> Tensor:
+        slots = self._slots[layer][nodes]
+        if (np.diff(slots) == 1).all():
+            return self._mixed[layer][slots[0] : slots[-1] + 1]
+        return self._mixed[layer][torch.from_numpy(slots)]
+
+
+class _LayersOf(torch.autograd.Function):
+    """All layers of some nodes, (R, ΣD)."""
+
+    @staticmethod
+    def forward(context: Any, nodes: Places, layers: _Layers, *parameters: Tensor) -> Tensor:
+        context.nodes, context.layers = nodes, layers
+        return layers.of(nodes)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Any, ...]:
+        of_ego, of_weights = context.layers.back(context.nodes, gradient.contiguous())
+        return None, None, *of_ego, *of_weights

@@ -1,7 +1,9 @@
 """The symmetrically normalised user–item graph and its product with an embedding table."""
 
+from functools import cached_property
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
@@ -9,6 +11,7 @@ from torch.nn.functional import embedding_bag
 from components.rec.data import RankingData
 from components.rec.models.base import takes_kernels
 from components.rec.models.hops import Half
+from components.rec.models.messages import Neighborhoods
 
 
 @final
@@ -39,6 +42,12 @@ class NormalizedGraph(nn.Module):
         self.register_buffer("neighbors", target, persistent=False)
         self.register_buffer("weights", (scale[source] * scale[target]).float(), persistent=False)
         self.halves = _halves(self, data.num_users) if takes_kernels(data.user) else ()
+
+    @cached_property
+    def neighborhoods(self) -> Neighborhoods:
+        """The same graph for kernels."""
+        offsets, neighbors, weights = (t.numpy() for t in (self.offsets, self.neighbors, self.weights))
+        return Neighborhoods(offsets, neighbors.astype(np.int32), weights)
 
     def propagate(self, table_ND: Tensor) -> Tensor:
         """Â · table, (U + I, D)."""
