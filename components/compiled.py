@@ -4,14 +4,18 @@ Every kernel has a plain form beside it, which is taken where Numba is missing a
 both give the same results. No kernel's result depends on the number of threads.
 """
 
+import atexit
 import importlib.util
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _CACHE: Final = "NUMBA_CACHE_DIR"
+_BROUGHT: Final = "RECLOOP_KERNELS"  # where an image has compiled them before
 
 
 def available() -> bool:
@@ -47,13 +51,23 @@ def _usable() -> bool:
     return os.environ.get("RECLOOP_COMPILED") != "0" and importlib.util.find_spec("numba") is not None
 
 
-def _cacheable() -> bool:
-    """Whether the place where Numba keeps compiled kernels can be written: beside the source, or as told."""
-    return os.access(os.environ.get(_CACHE, Path(__file__).parent), os.W_OK)
+def _find_cache() -> bool:
+    """Whether compiled kernels can be kept: beside their source, where the environment says, or for this
+    process alone, beginning with what an image brings along."""
+    if os.access(os.environ.get(_CACHE, Path(__file__).parent), os.W_OK):
+        return True
+    if _CACHE in os.environ or not os.access(tempfile.gettempdir(), os.W_OK):
+        return False
+    own = tempfile.mkdtemp(prefix="recloop-kernels-")  # nobody else can write there
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    if brought := os.environ.get(_BROUGHT):
+        shutil.copytree(brought, own, dirs_exist_ok=True)
+    os.environ[_CACHE] = own
+    return True
 
 
 _AVAILABLE: Final = _usable()
-_KEEP: Final = _cacheable()
+_KEEP: Final = _AVAILABLE and _find_cache()
 if _AVAILABLE:
     from llvmlite import ir
     from numba import prange, types
@@ -63,17 +77,19 @@ if _AVAILABLE:
     _READ, _KEEP_CLOSE, _DATA = 0, 3, 1  # llvm.prefetch's arguments
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def prefetch(_typing: Any, table: Any, row: Any, column: Any) -> Any:
-        """Ask for the cache line of `table[row, column]`, which is soon to be read."""
+    def prefetch(_typing: Any, table: Any, *place: Any) -> Any:
+        """Ask for the cache line of `table[place]`, which is soon to be read."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kind = signature.args[0]
             array = context.make_array(kind)(context, builder, arguments[0])
-            place = [
-                context.cast(builder, argument, from_, types.intp)
-                for argument, from_ in zip(arguments[1:], signature.args[1:], strict=True)
+            indices = [
+                context.cast(builder, index, from_, types.intp)
+                for index, from_ in zip(
+                    cgutils.unpack_tuple(builder, arguments[1]), signature.args[1], strict=True
+                )
             ]
-            item = cgutils.get_item_pointer(context, builder, kind, array, place, wraparound=False)
+            item = cgutils.get_item_pointer(context, builder, kind, array, indices, wraparound=False)
             byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
             function = cgutils.get_or_insert_function(
                 builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), "llvm.prefetch.p0"
@@ -82,11 +98,11 @@ if _AVAILABLE:
             builder.call(function, [builder.bitcast(item, byte), *how])
             return context.get_dummy_value()
 
-        return types.void(table, row, column), generate
+        return types.void(table, types.StarArgTuple(place)), generate
 else:
     prange = range
 
-    def prefetch(table: Any, row: Any, column: Any) -> None:
+    def prefetch(table: Any, *place: Any) -> None:
         """Nothing to ask for."""
 
 

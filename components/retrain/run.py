@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import torch
 from torch import Tensor
 
+from components.compiled import use_threads
 from components.core import columns
 from components.core.checkpoint import Checkpoint
 from components.core.errors import InvalidInputError
@@ -30,6 +32,7 @@ def run(
 ) -> Mapping[str, float]:
     """Train to convergence and write the weights, the embeddings, the history and what was trained."""
     keep_large_buffers()
+    use_threads(torch.get_num_threads())
     policy = Policy.read(inputs["policy"])
     training = policy.apply(params.training)
     data = RankingData.load(inputs["dataset"], choose_device(training.device))

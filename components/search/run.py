@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+
+from components.compiled import use_threads
 from components.core.policy import TRAJECTORY_FILE, WEIGHTS_FILE
 from components.core.recipe import SearchParams
 from components.core.stage import Context
@@ -18,6 +21,7 @@ def run(
 ) -> Mapping[str, float]:
     """Search on train and valid; write the policy, its trajectory and the weights W′."""
     keep_large_buffers()
+    use_threads(torch.get_num_threads())
     data = RankingData.load(inputs["dataset"], choose_device(params.training.device))
     search: Search = params.search.load()
     result = search(params.search, params.training, data, seed=params.seed, checkpoint=context.checkpoint)

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.compiled import njit, prange
+from components.compiled import njit, prange, prefetch
 from components.rec.data import RankingData
 from components.rec.models.base import takes_kernels
 from components.rec.samplers.base import require_negatives
 
+_AHEAD = 16  # users between their rows' being asked for and read
 _KEY_BITS = 62
 
 
@@ -47,6 +48,7 @@ class UnobservedItems:
         self._compiled = takes_kernels(data.user)
         if self._compiled:
             guide, self._shift = _guide(self._upto)
+            self._alike = int(self._upto[-1]) == len(self._upto)
             known = (observed.offsets, before, running, self._free_U, self._upto, guide)
             self._arrays: tuple[Any, ...] = tuple(tensor.numpy() for tensor in known)
         else:
@@ -64,7 +66,7 @@ class UnobservedItems:
             offsets, before, running, free_U, upto, guide = self._arrays
             _draw(
                 user_B.numpy(), uniform_BC.numpy(), item_BC.numpy(),
-                offsets, before, running, free_U, upto, guide, self._shift,
+                offsets, before, running, free_U, upto, guide, self._shift, self._alike,
             )  # fmt: skip
             return item_BC
         user_BC = user_B[:, None].expand(shape)
@@ -86,9 +88,15 @@ def _guide(upto: Tensor) -> tuple[Tensor, int]:
 @njit(parallel=True)
 def _draw(
     user_B: Any, uniform_BC: Any, item_BC: Any, offsets: Any, before: Any, running: Any, free_U: Any,
-    upto: Any, guide: Any, shift: Any,
+    upto: Any, guide: Any, shift: Any, alike: Any,
 ) -> None:  # fmt: skip
+    last = len(user_B) - 1
     for b in prange(len(user_B)):
+        soon = user_B[min(b + _AHEAD, last)]
+        prefetch(offsets, soon)
+        prefetch(free_U, soon)
+        soon = offsets[user_B[min(b + _AHEAD // 2, last)]]
+        prefetch(before, soon)
         user = user_B[b]
         free, begin, end = free_U[user], offsets[user], offsets[user + 1]
         for c in range(uniform_BC.shape[1]):
@@ -100,6 +108,9 @@ def _draw(
                     low = middle + 1
                 else:
                     high = middle
+            if alike:  # all weights are 1
+                item_BC[b, c] = x + low - begin
+                continue
             y = x + running[low] - running[begin]
             low, high = guide[y >> shift], guide[(y >> shift) + 1]
             while low < high:
