@@ -28,7 +28,8 @@ KINDS: dict[str, dict[str, object]] = {
     "dns 8": {"kind": "dns", "pool_size": 8},
     "dns 32": {"kind": "dns", "pool_size": 32},
     "aobpr": {"kind": "aobpr", "lambda": _LAMBDA},
-    "aobpr argmax": {"kind": "aobpr", "lambda": 0},
+    "aobpr, exact ranks": {"kind": "aobpr", "lambda": _LAMBDA, "ranks": "exact"},
+    "aobpr, argmax": {"kind": "aobpr", "lambda": 0, "ranks": "exact"},
 }
 
 
