@@ -62,6 +62,7 @@ def _find_cache() -> bool:
     atexit.register(shutil.rmtree, own, ignore_errors=True)
     if brought := os.environ.get(_BROUGHT):
         shutil.copytree(brought, own, dirs_exist_ok=True)
+        Path(own).chmod(0o700)  # copied, too
     os.environ[_CACHE] = own
     return True
 
