@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from components.catalog import PROMOTE, STAGES
+from components.catalog import INGEST, PREPARE, PROMOTE, RETRAIN, STAGES
 from components.core.recipe import PromoteParams
 from components.core.recipe.reading import read_recipe
 from components.core.runs import Invocation, plan, read_runs
@@ -151,11 +151,13 @@ def _starts(work: Path) -> dict[str, Start]:
         "import torch": Start([*code, "import torch"]),
     }
     file = _run_once(work)
-    for told, overrides in (("", ()), (", compared with the champion", _COMPARED)):
+    recipe = read_recipe(file)
+    made = read_runs(recipe)[0].stages
+    artifacts = {spec.output: record.uri for spec, record in zip(STAGES, made, strict=True)}
+    comparing = ("", STAGES, ()), (", compared with the champion", (INGEST, PREPARE, RETRAIN), _COMPARED)
+    for told, specs, overrides in comparing:
         recipe = read_recipe(file, overrides)
-        made = read_runs(recipe)[0].stages
-        artifacts = {spec.output: record.uri for spec, record in zip(STAGES, made, strict=True)}
-        for spec in STAGES:
+        for spec in specs:
             asked = plan(recipe, spec, artifacts)
             output = join(str(work), "started", *told.split(), "{key}")
             command = replace(asked, output=output).command()[3:]
@@ -199,7 +201,7 @@ def _run_once(work: Path) -> Path:
     tracking = f"--tracking-uri=sqlite:///{work}/workspace/mlflow.db"
     promote = ["promote", "start", "--force", "--why", "start", tracking]
     for arguments in (["run", str(file), "--quiet"], promote):
-        subprocess.run([sys.executable, "-c", _HELP, *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-c", _HELP, *arguments], check=True, capture_output=True)
     return file
 
 
