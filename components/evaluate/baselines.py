@@ -1,7 +1,8 @@
 """What every model should beat: recommending what is popular, and item-kNN."""
 
 from collections.abc import Iterator
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from components.compiled import available, njit
 from components.evaluate.scoring import Exam
 from components.rec.csr import Csr
 from components.rec.ranking import rank_for_all
@@ -17,6 +19,7 @@ from components.rec.ranking import rank_for_all
 NEIGHBOURS: Final = 50
 SHRINKAGE: Final = 10.0
 _CELLS: Final = 1 << 22  # entries of a product at a time: a quarter of a gigabyte with all that sorting needs
+_ROWS: Final = 512  # of a product that a thread takes at a time
 _HALF: Final = np.uint64(32)
 _FULL: Final = np.uint64(0xFFFFFFFF)
 Ints = NDArray[np.int64]
@@ -34,16 +37,10 @@ def answer_by_item_knn(exam: Exam, k: int) -> Tensor:
 
     An item that is near to none of the user's is not recommended: a list may stay short.
     """
-    history_UI = _matrix(exam.train, len(exam.item_ids))
-    seen_QI = _matrix(exam.seen, len(exam.item_ids))
-    similarity_II = similarities(history_UI)
-    users = exam.users.cpu().numpy()
-    num_scores_Q = (history_UI @ np.diff(similarity_II.indptr))[users]
-    top_QK = np.full((len(users), k), -1, dtype=np.int64)
-    for rows in _blocks(num_scores_Q, len(exam.item_ids)):
-        score_BI = history_UI[users[rows]] @ similarity_II - np.inf * seen_QI[rows]
-        row, item, _, place = _best(score_BI, k)
-        top_QK[rows.start + row, place] = item
+    num_items = len(exam.item_ids)
+    history_QI = _matrix(exam.train.select(exam.users), num_items)
+    similarity_II = similarities(_matrix(exam.train, num_items))
+    top_QK, _ = best_products(history_QI, similarity_II, _matrix(exam.seen, num_items), k)
     return torch.from_numpy(top_QK).to(exam.popularity_I.device)
 
 
@@ -55,18 +52,147 @@ def similarities(
     Shrinkage takes from what rests on few users. At most `neighbours` in a row, none of them the item itself;
     ties go to the lowest item.
     """
+    num_items = history_UI.shape[1]
     by_item_IU = history_UI.T.tocsr()
     norm_I = np.sqrt(by_item_IU.sum(axis=1, dtype=np.float64))
-    parts = []
-    num_products_I = by_item_IU @ history_UI.sum(axis=1)
-    for rows in _blocks(num_products_I, len(norm_I)):
-        near_BI = (by_item_IU[rows] @ history_UI).astype(np.float64).tocoo()
-        row, item = near_BI.coords
-        near_BI.data /= norm_I[rows.start + row] * norm_I[item] + shrinkage
-        near_BI.data[item == rows.start + row] = 0
-        row, item, near, _ = _best(near_BI.tocsr(), neighbours)
-        parts.append(sp.csr_array((near, (row, item)), shape=near_BI.shape))
-    return sp.vstack(parts, format="csr")
+    itself_II = sp.eye_array(num_items, format="csr", dtype=np.float32)
+    near_IK, value_IK = best_products(by_item_IU, history_UI, itself_II, neighbours, norm_I, shrinkage)
+    row, place = np.nonzero(near_IK >= 0)
+    entries = value_IK[row, place], (row, near_IK[row, place])
+    return sp.csr_array(entries, shape=(num_items, num_items))
+
+
+def best_products(
+    left_RM: sp.csr_array,
+    right_MI: sp.csr_array,
+    never_RI: sp.csr_array,
+    k: int,
+    norm_I: Floats | None = None,
+    shrinkage: float = 1.0,
+) -> tuple[Ints, Floats]:
+    """The k best columns of each row of left @ right and their values, best first; ties to the lowest column.
+
+    Only positive values count, as float32, and none where `never` has an entry: a row may have fewer
+    than k, and ends in -1 then. The product is never held as a whole.
+
+    Args:
+        left_RM: every entry counts as 1.
+        right_MI: its entries are above 0.
+        norm_I: where given, rows are columns, too, and a value is divided by norm_r norm_i + shrinkage.
+    """
+    if norm_I is None:
+        norm_I = np.zeros(max(left_RM.shape[0], right_MI.shape[1]))
+    top_RK = np.full((left_RM.shape[0], k), -1, dtype=np.int64)
+    value_RK = np.zeros((left_RM.shape[0], k))
+    form = _best_compiled if available() else _best_plain
+    form(left_RM, right_MI, never_RI, norm_I, shrinkage, top_RK, value_RK)
+    return top_RK, value_RK
+
+
+def _best_compiled(
+    left_RM: sp.csr_array,
+    right_MI: sp.csr_array,
+    never_RI: sp.csr_array,
+    norm_I: Floats,
+    shrinkage: float,
+    top_RK: Ints,
+    value_RK: Floats,
+) -> None:
+    def work(start: int) -> None:
+        stop = min(start + _ROWS, len(top_RK))
+        sums_I, touched = np.zeros(right_MI.shape[1]), np.empty(right_MI.shape[1], dtype=np.int64)
+        _multiply(
+            start,
+            stop,
+            left_RM.indptr,
+            left_RM.indices,
+            right_MI.indptr,
+            right_MI.indices,
+            right_MI.data,
+            never_RI.indptr,
+            never_RI.indices,
+            norm_I,
+            shrinkage,
+            sums_I,
+            touched,
+            top_RK,
+            value_RK,
+        )
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(work, range(0, len(top_RK), _ROWS)))
+
+
+@njit()
+def _multiply(
+    start: int,
+    stop: int,
+    left_offsets: NDArray[Any],
+    left: NDArray[Any],
+    right_offsets: NDArray[Any],
+    right: NDArray[Any],
+    right_data: NDArray[Any],
+    never_offsets: NDArray[Any],
+    never: NDArray[Any],
+    norm_I: NDArray[Any],
+    shrinkage: float,
+    sums_I: NDArray[Any],
+    touched: NDArray[Any],
+    top_RK: NDArray[Any],
+    value_RK: NDArray[Any],
+) -> None:
+    """Row by row: sums over all columns, the best of those that got any, and zeros again."""
+    for r in range(start, stop):
+        count = 0
+        for m in left[left_offsets[r] : left_offsets[r + 1]]:
+            for entry in range(right_offsets[m], right_offsets[m + 1]):
+                i = right[entry]
+                if sums_I[i] == 0.0:
+                    touched[count] = i
+                    count += 1
+                sums_I[i] += right_data[entry]
+        for i in never[never_offsets[r] : never_offsets[r + 1]]:
+            sums_I[i] = 0.0
+        for i in touched[:count]:
+            if sums_I[i] > 0.0:
+                _insert(
+                    np.float32(sums_I[i] / (norm_I[r] * norm_I[i] + shrinkage)), i, value_RK[r], top_RK[r]
+                )
+            sums_I[i] = 0.0
+
+
+@njit()
+def _insert(value: np.float32, i: int, value_K: NDArray[Any], item_K: NDArray[Any]) -> None:
+    place = len(item_K)
+    while place > 0 and (
+        item_K[place - 1] < 0
+        or value > value_K[place - 1]
+        or (value == value_K[place - 1] and i < item_K[place - 1])
+    ):
+        place -= 1
+        if place + 1 < len(item_K):
+            value_K[place + 1], item_K[place + 1] = value_K[place], item_K[place]
+    if place < len(item_K):
+        value_K[place], item_K[place] = value, i
+
+
+def _best_plain(
+    left_RM: sp.csr_array,
+    right_MI: sp.csr_array,
+    never_RI: sp.csr_array,
+    norm_I: Floats,
+    shrinkage: float,
+    top_RK: Ints,
+    value_RK: Floats,
+) -> None:
+    num_columns = right_MI.shape[1]
+    most_R = left_RM @ np.diff(right_MI.indptr)
+    for rows in _blocks(most_R, num_columns):
+        sums_BI = left_RM[rows] @ right_MI - np.inf * never_RI[rows]
+        row = np.repeat(np.arange(rows.start, rows.stop), np.diff(sums_BI.indptr))
+        sums_BI.data = sums_BI.data / (norm_I[row] * norm_I[sums_BI.indices] + shrinkage)
+        row, item, value, place = _best(sums_BI, top_RK.shape[1])
+        top_RK[rows.start + row, place], value_RK[rows.start + row, place] = item, value
 
 
 def _best(score_BI: sp.csr_array, k: int) -> tuple[Ints, Ints, Floats, Ints]:

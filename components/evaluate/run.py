@@ -17,6 +17,7 @@ from components.evaluate import tables
 from components.evaluate.judging import CHAMPION, CHAMPION_DATASET, grade_all, reach_verdict
 from components.evaluate.report import Findings, render
 from components.evaluate.scoring import read_exam
+from components.rec.allocator import keep_large_buffers
 from components.rec.data import choose_device
 from components.registry.champion import find_champion
 
@@ -32,6 +33,7 @@ def run(
         GateFailedError: the model is below a floor; everything is written nevertheless.
         InvalidInputError: there is nothing to test on, or the inputs do not belong together.
     """
+    keep_large_buffers()
     ours = inputs.keys() - {CHAMPION, CHAMPION_DATASET}  # the champion descends from other data
     manifests = read_lineage({name: inputs[name] for name in sorted(ours)})
     champion = read_manifest(str(inputs[CHAMPION])) if CHAMPION in inputs else None

@@ -22,10 +22,12 @@ class Csr:
 
     @classmethod
     def from_pairs(cls, row: Tensor, value: Tensor, num_rows: int) -> "Csr":
-        """Collect (row, value) pairs, which may come in any order and are distinct."""
+        """Collect distinct (row, value) pairs in any order; sorted ones are not copied."""
         if row.numel():
-            order = torch.argsort(row * (int(value.max()) + 1) + value)
-            row, value = row[order], value[order]
+            key = row * (int(value.max()) + 1) + value
+            if not bool((key[1:] > key[:-1]).all()):
+                order = torch.argsort(key)
+                row, value = row[order], value[order]
         counts = torch.bincount(row, minlength=num_rows)
         offsets = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)
         torch.cumsum(counts, 0, out=offsets[1:])
