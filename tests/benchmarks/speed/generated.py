@@ -1,5 +1,9 @@
-"""Generated interactions of any size: distinct pairs, power laws on both sides."""
+"""Generated interactions of any size: distinct pairs, power laws on both sides.
 
+python -m tests.benchmarks.speed.generated SET FILE [--ids integer|string]        writes them as Parquet
+"""
+
+import argparse
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -115,8 +119,9 @@ def gowalla() -> Interactions:
 
 
 def millions(count: int) -> Interactions:
-    """`count` million interactions: 20 per user, 100 per item."""
-    return generate(count * 50_000, count * 10_000, count * 1_000_000, seed=0)
+    """`count` million interactions, 20 for each user, of always the same number of items: a full ranking
+    scores every user with every item, and only so does its cost grow with the interactions alone."""
+    return generate(count * 50_000, 50_000, count * 1_000_000, seed=0)
 
 
 SETS = {
@@ -165,3 +170,12 @@ def _distinct_items(
         missing = np.repeat(np.arange(len(degrees)), lacking)
         rounds += 1
     return (key % width).astype(np.int32)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("set", choices=SETS)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--ids", choices=["integer", "string"], default="integer")
+    arguments = parser.parse_args()
+    SETS[arguments.set]().write_parquet(arguments.file, ids=arguments.ids)
