@@ -12,6 +12,7 @@ from components.core.errors import InvalidInputError
 from components.core.policy import Policy
 from components.core.recipe.search import SearchConfig
 from components.core.recipe.training import (
+    AobprSampler,
     LossConfig,
     MatrixFactorization,
     ModelConfig,
@@ -27,7 +28,12 @@ from components.rec.objective import build_model, build_sampler
 from tests.unit.rec.conftest import clustered as clustered
 from tests.unit.rec.conftest import make_data
 
-MODELS, SAMPLERS = registered(ModelConfig), registered(SamplerConfig)
+MODELS = registered(ModelConfig)
+SAMPLERS = pytest.mark.parametrize(
+    "config",
+    [*(strategy() for strategy in registered(SamplerConfig)), AobprSampler(ranks="factors")],
+    ids=lambda config: "-".join((config.kind, *getattr(config, "ranks", "").split())),
+)
 LOSSES, SEARCHES = registered(LossConfig), registered(SearchConfig)
 
 
@@ -134,10 +140,10 @@ def test_model_learns_the_planted_clusters(
 # -- samplers
 
 
-@named(SAMPLERS)
+@SAMPLERS
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), num_negatives=st.integers(1, 4))
-def test_sampler_draws_only_unobserved_items(strategy: type[Strategy], seed: int, num_negatives: int) -> None:
+def test_sampler_draws_only_unobserved_items(config: Strategy, seed: int, num_negatives: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     pairs = [
         (u, i) for u in range(5) for i in range(9) if torch.rand((), generator=generator) < 0.5 or i == u
@@ -147,7 +153,7 @@ def test_sampler_draws_only_unobserved_items(strategy: type[Strategy], seed: int
     users, items = torch.randn(5, 3, generator=generator), torch.randn(9, 3, generator=generator)
     encoded = PlainEncoded(Tables(users, items), Tables(users, items))
     batch = torch.randint(0, 5, (40,), generator=generator)
-    sampler = build_sampler(strategy(), data)
+    sampler = build_sampler(config, data)
 
     drawn = sampler.sample(encoded, batch, num_negatives, generator=torch.Generator().manual_seed(seed))
     again = sampler.sample(encoded, batch, num_negatives, generator=torch.Generator().manual_seed(seed))
@@ -160,18 +166,18 @@ def test_sampler_draws_only_unobserved_items(strategy: type[Strategy], seed: int
         assert all(0 <= item < 9 and (user, item) not in observed for item in row)
 
 
-@named(SAMPLERS)
-def test_sampler_refuses_a_user_without_negatives(strategy: type[Strategy]) -> None:
+@SAMPLERS
+def test_sampler_refuses_a_user_without_negatives(config: Strategy) -> None:
     with pytest.raises(InvalidInputError, match="no negative is left"):
-        build_sampler(strategy(), make_data(2, 2, [(0, 0), (0, 1), (1, 0)], []))
+        build_sampler(config, make_data(2, 2, [(0, 0), (0, 1), (1, 0)], []))
 
 
-@named(SAMPLERS)
-def test_sampler_leaves_the_global_randomness_alone(strategy: type[Strategy], clustered: RankingData) -> None:
+@SAMPLERS
+def test_sampler_leaves_the_global_randomness_alone(config: Strategy, clustered: RankingData) -> None:
     encoded = build_model(Training(), clustered, seed=1).encode()
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    build_sampler(strategy(), clustered).sample(
+    build_sampler(config, clustered).sample(
         encoded, torch.arange(10), 2, generator=torch.Generator().manual_seed(1)
     )
     assert torch.equal(torch.get_rng_state(), before)

@@ -98,14 +98,14 @@ class AobprSampler(Strategy):
     lambda_: Annotated[float, Field(ge=0, alias="lambda")] = Field(
         default=500.0, description="in ranks: about so many of a user's highest-scored items are drawn from"
     )
-    ranks: Literal["factors", "exact"] = Field(
-        default="factors",
-        description="factors: along one embedding dimension, drawn for each negative, as its authors sample; "
-        "exact: every unobserved item of the batch's users is scored at every step",
+    ranks: Literal["exact", "factors"] = Field(
+        default="exact",
+        description="exact: every unobserved item of the batch's users is scored at every step; factors: along "
+        "one embedding dimension, drawn for each negative, as its authors sample; far cheaper, far from exact",
     )
     refresh: Annotated[float, Field(gt=0)] = Field(
         default=1.0,
-        description="the items are sorted along the dimensions again after so many times I ln I draws",
+        description="for factors: items are sorted again after so many times I ln I draws",
     )  # Rendle & Freudenthaler 2014, §4.3
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)

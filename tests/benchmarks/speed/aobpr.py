@@ -35,9 +35,9 @@ def main() -> None:
     parser.add_argument("--lambda", type=float, default=500.0, dest="scale")
     options = parser.parse_args()
     data = RankingData.load(options.dataset, torch.device("cpu"))
-    print("| after epoch | order | total variation | mean rank, exact | factors | in top λ, exact | factors |")
+    print("| after epoch | order | total variation | mean rank, exact | factors | in top λ, exact | factors|")
     print("|---|---|---|---|---|---|---|")
-    training = Training(sampler=AobprSampler(**{"lambda": options.scale}))
+    training = Training(sampler=AobprSampler(**{"lambda": options.scale, "ranks": "factors"}))
     model = build_model(training, data, seed=1)
     learner = RankingLearner(training, data, model, seed=1)
     generator = torch.Generator().manual_seed(1)
@@ -62,8 +62,8 @@ def main() -> None:
     )
     for name, sampler in {
         "uniform": UniformSampler(),
-        "aobpr, factors": AobprSampler(**{"lambda": options.scale}),
-        "aobpr, exact": AobprSampler(**{"lambda": options.scale, "ranks": "exact"}),
+        "aobpr, factors": AobprSampler(**{"lambda": options.scale, "ranks": "factors"}),
+        "aobpr, exact": AobprSampler(**{"lambda": options.scale}),
     }.items():
         _train(name, training.model_copy(update={"sampler": sampler}), data, options.epochs)
 

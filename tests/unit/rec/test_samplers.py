@@ -86,12 +86,12 @@ def test_dns_is_the_best_of_a_uniform_pool(world: tuple[RankingData, Encoded], p
 @pytest.mark.parametrize("user", [0, 1])
 def test_aobpr(world: tuple[RankingData, Encoded], user: int, scale: float) -> None:
     weights = {item: math.exp(-rank / scale) for rank, item in enumerate(by_score(world, user))}
-    assert_follows(draws(AobprSampler(**{"lambda": scale, "ranks": "exact"}), world, user), weights)
+    assert_follows(draws(AobprSampler(**{"lambda": scale}), world, user), weights)
 
 
 def test_aobpr_at_zero_is_the_argmax(world: tuple[RankingData, Encoded]) -> None:
     for user in range(3):
-        assert set(draws(AobprSampler(**{"lambda": 0, "ranks": "exact"}), world, user, 30).tolist()) == {
+        assert set(draws(AobprSampler(**{"lambda": 0}), world, user, 30).tolist()) == {
             by_score(world, user)[0]
         }
 
@@ -145,14 +145,14 @@ def test_factor_ranks_follow_their_definition(
             found = next((item for item in tries if item in free), None)
             for item in free if found is None else [found]:
                 expected[item] += share / sum(weight) * p / sum(law) / (len(free) if found is None else 1)
-    config = AobprSampler(**{"lambda": scale})
+    config = AobprSampler(**{"lambda": scale, "ranks": "factors"})
     possible = {item: p for item, p in expected.items() if p > 0}
     assert_follows(draws(config, world, user), possible)
 
 
 def test_factor_ranks_are_sorted_again_after_so_many_draws(world: tuple[RankingData, Encoded]) -> None:
     data, _ = world
-    sampler = build_sampler(AobprSampler(refresh=1.0), data)  # 8 ln 8 = 16.6 draws
+    sampler = build_sampler(AobprSampler(ranks="factors", refresh=1.0), data)  # 8 ln 8 = 16.6 draws
     items = torch.randn(8, 4, generator=torch.Generator().manual_seed(1))
 
     def order_after(items: Tensor, count: int) -> Tensor:
@@ -170,10 +170,13 @@ def test_factor_ranks_are_sorted_again_after_so_many_draws(world: tuple[RankingD
 def test_a_sampler_goes_on_where_it_was(world: tuple[RankingData, Encoded]) -> None:
     data, encoded = world
     users = torch.tensor([0, 1, 2] * 5)
-    whole, part = build_sampler(AobprSampler(), data), build_sampler(AobprSampler(), data)
+    whole, part = (
+        build_sampler(AobprSampler(ranks="factors"), data),
+        build_sampler(AobprSampler(ranks="factors"), data),
+    )
     for sampler in (whole, part):
         sampler.sample(encoded, users, 1, generator=torch.Generator().manual_seed(1))
-    resumed = build_sampler(AobprSampler(), data)
+    resumed = build_sampler(AobprSampler(ranks="factors"), data)
     resumed.load_state(part.state())
     moved = Tables(torch.ones(3, 4), -encoded.tables().items)
     left, right = (
