@@ -26,7 +26,6 @@ class _Strict(yaml.constructor.SafeConstructor):
         return super().construct_mapping(node, deep)
 
 
-
 class _Loader(_Strict, yaml.SafeLoader):
     """PyYAML's safe loader with YAML 1.2's floats."""
 
