@@ -32,21 +32,29 @@ class Checker:
         """What each expectation found in a table that is given in parts, at least one. It must be about
         rows by themselves or their number; or no row agrees with one of another part."""
         found: list[Any] = []
-        for number, frame in enumerate(frames):
-            results = self.check(f"{name}, part {number}", frame, expectations)
+        batch = self._batch(name)
+        for frame in frames:
+            results = _results(batch, name, frame, expectations)
             found = [_joined(*both) for both in zip(found, results, strict=True)] if found else results
         return found
 
     def check(self, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[Any]:
         """What each expectation found, in an order of Great Expectations. A name can be used once."""
-        from components.data.contracts.gx import gx
+        return _results(self._batch(name), name, frame, expectations)
 
-        batch = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
-        suite = gx.ExpectationSuite(name, expectations=list(expectations))
-        # A validation definition would also store the result, which fails for quantiles: numpy's truth
-        # values have no JSON.
-        result = batch.get_batch({"dataframe": frame}).validate(suite, result_format="SUMMARY")
-        return list(result.results)
+    def _batch(self, name: str) -> Any:
+        return self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+
+
+def _results(batch: Any, name: str, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[Any]:
+    """Great Expectations keeps the frame until it gets the next one of this batch definition."""
+    from components.data.contracts.gx import gx
+
+    suite = gx.ExpectationSuite(name, expectations=list(expectations))
+    # A validation definition would also store the result, which fails for quantiles: numpy's truth
+    # values have no JSON.
+    result = batch.get_batch({"dataframe": frame}).validate(suite, result_format="SUMMARY")
+    return list(result.results)
 
 
 def exception_of(found: Any) -> str:
