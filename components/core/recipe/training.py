@@ -101,7 +101,7 @@ class AobprSampler(Strategy):
     ranks: Literal["exact", "factors"] = Field(
         default="exact",
         description="exact: every unobserved item of the batch's users is scored at every step; factors: "
-        "along one embedding dimension, drawn for each negative, as its authors sample: cheap, far from exact",
+        "along one embedding dimension, drawn for each negative, as its authors do: cheap, far from exact",
     )
     refresh: Annotated[float, Field(gt=0)] = Field(
         default=1.0,

@@ -94,9 +94,7 @@ class AutoSampleLearner(Learner):
         negatives = [self._negatives(sampler, encoded, batch) for sampler in self._samplers]
         objective = self._objective(encoded, batch, torch.stack(negatives, dim=1))
         loss_T = objective.loss_T.detach()
-        probability_T = gumbel_softmax(
-            torch.log_softmax(self.logit_T.detach(), dim=0), self.temperature, self._generators["gumbel"]
-        )
+        probability_T = gumbel_softmax(self.logit_T.detach(), self.temperature, self._generators["gumbel"])
         weight_T = drawn(probability_T) if self._config.straight_through else probability_T
 
         self._optimizer.zero_grad()

@@ -8,12 +8,11 @@ def gumbel_softmax(log_alpha: Tensor, temperature: float, generator: torch.Gener
     """p = softmax((log α + g) / τ) over the last dimension, with fresh Gumbel noise g.
 
     Its argmax is a draw from α (eq. 10), whatever τ; its gradient is what the straight-through
-    estimator uses in place of that of the argmax (eq. 11).
+    estimator uses in place of that of the argmax (eq. 11). Instead of log α any logits do, since
+    softmax takes no notice of what they have in common. g = −log e for exponential e.
     """
-    uniform = torch.rand(log_alpha.shape, generator=generator, device=log_alpha.device)
-    smallest = torch.finfo(uniform.dtype).tiny
-    noise = -torch.log(-torch.log(uniform.clamp(min=smallest)))
-    return torch.softmax((log_alpha + noise) / temperature, dim=-1)
+    exponential = torch.empty_like(log_alpha, requires_grad=False).exponential_(generator=generator)
+    return torch.softmax((log_alpha - exponential.log()) / temperature, dim=-1)
 
 
 def drawn(probability_T: Tensor) -> Tensor:
