@@ -48,13 +48,18 @@ class _Process:
         with patch.dict(os.environ, competitor.environment):
             self._process.start()
         there.close()
-        self._here.recv()  # built
+        self._answer()  # built
 
     def turn(self) -> float:
         """Work per second."""
         self._here.send(True)
-        rate: float = self._here.recv()
-        return rate
+        return self._answer()
+
+    def _answer(self) -> float:
+        try:
+            return float(self._here.recv())
+        except EOFError:
+            raise SystemExit("a competitor failed; its traceback is above") from None
 
     def __enter__(self) -> "_Process":
         return self
@@ -96,7 +101,7 @@ def _serve(connection: Connection, build: Callable[[], Work], tuned: bool, secon
     if tuned:
         keep_large_buffers()
     work = build()
-    connection.send(True)
+    connection.send(0.0)
     while True:
         try:
             connection.recv()
