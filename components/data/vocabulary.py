@@ -1,6 +1,7 @@
 """Ids as numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, pairwise
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 Codes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
+Chunks = Callable[[], Iterable[pa.Array]]
 _COUNTED: Final = 1 << 20  # codes that are counted at a time: numpy makes each of them eight bytes
 _DENSE: Final = 4  # places that a table may have for each value, where integers are looked up in one
 
@@ -17,35 +19,62 @@ _DENSE: Final = 4  # places that a table may have for each value, where integers
 def encode_sorted(column: pa.ChunkedArray) -> tuple[Codes, pa.Array]:
     """A column without nulls as places in its sorted distinct values (text by its UTF-8 bytes): int32 of its
     length, and those values."""
-    if pa.types.is_integer(column.type) and len(column):
-        bounds = pc.min_max(column).as_py()
-        if bounds["max"] - bounds["min"] < _DENSE * len(column):
-            return _encode_dense(column, bounds["min"], bounds["max"] + 1 - bounds["min"])
-    chunks = column.dictionary_encode().chunks  # one dictionary for all
-    values = chunks[0].dictionary if chunks else pa.array([], column.type)
+    return encode_chunks(lambda: column.chunks, column.type)
+
+
+def encode_chunks(chunks: Chunks, kind: pa.DataType) -> tuple[Codes, pa.Array]:
+    """The same for a column that is read anew for each look at it: where its values are integers that lie
+    close together, or ascend, it need not fit in memory."""
+    if pa.types.is_integer(kind):
+        found = [(len(chunk), pc.min_max(chunk).as_py()) for chunk in chunks() if len(chunk)]
+        least = min((each["min"] for _, each in found), default=0)
+        size = max((each["max"] for _, each in found), default=-1) + 1 - least
+        if size < _DENSE * sum(length for length, _ in found):
+            return _encode_dense(chunks, kind, least, size)
+    if all(_ascends(last, chunk) for last, chunk in _with_last(chunks())):
+        return _encode_runs(chunks, kind)
+    encoded = pa.chunked_array(list(chunks()), kind).dictionary_encode().chunks  # one dictionary for all
+    values = encoded[0].dictionary
     order = pc.sort_indices(values).to_numpy()
     place = np.empty(len(order), np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
-    return _filled(chunks, lambda chunk: place[chunk.indices.to_numpy()]), values.take(pa.array(order))
+    codes = [place[chunk.indices.to_numpy()] for chunk in encoded]
+    return np.concatenate(codes), values.take(pa.array(order))
 
 
-def _encode_dense(column: pa.ChunkedArray, least: int, size: int) -> tuple[Codes, pa.Array]:
+def _encode_dense(chunks: Chunks, kind: pa.DataType, least: int, size: int) -> tuple[Codes, pa.Array]:
     """By a table of all integers in the range: no hashing, and no sorting."""
     there = np.zeros(size, bool)
-    for chunk in column.chunks:
+    for chunk in chunks():
         there[chunk.to_numpy() - least] = True
     place = np.cumsum(there, dtype=np.int32) - np.int32(1)
-    values = pa.array(np.flatnonzero(there) + least, column.type)
-    return _filled(column.chunks, lambda chunk: place[chunk.to_numpy() - least]), values
+    codes = [place[chunk.to_numpy() - least] for chunk in chunks()]
+    return np.concatenate(codes), pa.array(np.flatnonzero(there) + least, kind)
 
 
-def _filled(chunks: Sequence[pa.Array], codes: Callable[[pa.Array], Codes]) -> Codes:
-    code_N: Codes = np.empty(sum(map(len, chunks)), np.int32)
-    start = 0
-    for chunk in chunks:
-        code_N[start : start + len(chunk)] = codes(chunk)
-        start += len(chunk)
-    return code_N
+def _encode_runs(chunks: Chunks, kind: pa.DataType) -> tuple[Codes, pa.Array]:
+    """Of what is sorted already."""
+    codes, values, count = [np.empty(0, np.int32)], [pa.array([], kind)], 0
+    for last, chunk in _with_last(chunks()):
+        rows = pa.concat_arrays([last, chunk])
+        starts = np.ones(len(chunk), bool)
+        starts[1 - len(last) :] = pc.not_equal(rows[1:], rows[:-1]).to_numpy(zero_copy_only=False)
+        values.append(chunk.filter(pa.array(starts)))
+        codes.append(np.cumsum(starts, dtype=np.int32) + np.int32(count - 1))
+        count += len(values[-1])
+    return np.concatenate(codes), pa.concat_arrays(values)
+
+
+def _ascends(last: pa.Array, chunk: pa.Array) -> bool:
+    rows = pa.concat_arrays([last, chunk])
+    return not pc.any(pc.less(rows[1:], rows[:-1])).as_py()
+
+
+def _with_last(chunks: Iterable[pa.Array]) -> Iterator[tuple[pa.Array, pa.Array]]:
+    """Each chunk that is not empty, behind the last value of the one before it; none before the first."""
+    some = (chunk for chunk in chunks if len(chunk))
+    for before, chunk in pairwise(chain([None], some)):
+        yield chunk[:0] if before is None else before[-1:], chunk
 
 
 def count_codes(code_N: Codes, size: int = 0) -> Counts:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from components.core.columns import ITEM_ID, USER_ID
 from components.data.parquet import TableFile
-from components.data.vocabulary import Codes, encode_sorted, without_holes
+from components.data.vocabulary import Codes, encode_chunks, encode_sorted, without_holes
 
 Mask = npt.NDArray[np.bool_]
+_AT_ONCE: Final = 1 << 24  # rows whose ids may stand in memory while they become numbers
 
 
 @final
@@ -60,8 +61,17 @@ class Rows:
 
 def read_rows(file: TableFile, chosen: Mask | None = None) -> Rows:
     """The interactions of a file, or some of them."""
+
+    def read(name: str) -> tuple[Codes, pa.Array]:
+        if file.num_rows <= _AT_ONCE:
+            return encode_sorted(file.read([name], chosen)[name])
+
+        def chunks() -> Iterator[pa.Array]:
+            for part in file.parts([name], chosen=chosen):
+                yield from part[name].chunks
+
+        return encode_chunks(chunks, file.schema.field(name).type)
+
     with ThreadPoolExecutor() as pool:
-        (user_N, user_ids), (item_N, item_ids) = pool.map(
-            lambda name: encode_sorted(file.read([name], chosen)[name]), (USER_ID, ITEM_ID)
-        )
+        (user_N, user_ids), (item_N, item_ids) = pool.map(read, (USER_ID, ITEM_ID))
     return Rows(file, chosen, user_N, item_N, user_ids, item_ids)

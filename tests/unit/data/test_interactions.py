@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.data.interactions import Gathering
@@ -47,6 +47,7 @@ def _gathered(gathering: Gathering, rows: list[tuple], batch: int) -> tuple[list
     )
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(ROW, min_size=1, max_size=30),
     batch=st.integers(1, 30),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.data import scanning
@@ -26,6 +26,7 @@ def stored(folder: Path, pairs: list[tuple[str, int]]) -> TableFile:
     return TableFile(folder / "table.parquet")
 
 
+@settings(deadline=None)
 @given(pairs=PAIRS, ordered=st.booleans(), rows=st.integers(1, 5))
 def test_parts_are_the_table_and_no_value_stands_in_two(
     pairs: list[tuple[str, int]], ordered: bool, rows: int, tmp_path_factory: pytest.TempPathFactory
@@ -47,6 +48,7 @@ def test_values_are_counted_in_their_order(tmp_path: Path) -> None:
     assert count_values(scan_table(file.path), "user").rows() == [("a", 1), ("b", 2)]
 
 
+@settings(deadline=None)
 @given(chosen=st.lists(st.booleans(), min_size=6, max_size=6))
 def test_rows_may_be_chosen(chosen: list[bool], tmp_path_factory: pytest.TempPathFactory) -> None:
     file = stored(tmp_path_factory.mktemp("table"), [("a", number) for number in range(6)])

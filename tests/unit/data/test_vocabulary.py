@@ -2,12 +2,13 @@
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.data.vocabulary import count_codes, encode_sorted, without_holes
 
 
+@settings(deadline=None)
 @given(chunks=st.lists(st.lists(st.text(max_size=3), max_size=8), max_size=5))
 def test_codes_are_places_in_the_sorted_values(chunks: list[list[str]]) -> None:
     codes, values = encode_sorted(pa.chunked_array(chunks, pa.string()))
