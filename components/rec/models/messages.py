@@ -5,6 +5,7 @@ a row for each, in the list's order. Lists ascend. No row is written by two thre
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, final
 
 import numpy as np
@@ -36,6 +37,11 @@ class Neighborhoods:
     neighbors: npt.NDArray[np.int32]
     weights: Table
 
+    @cached_property
+    def _work(self) -> npt.NDArray[np.int32]:
+        """(N,) of each row."""
+        return (np.diff(self.offsets) + _ROW_COST).astype(np.int32)
+
     @property
     def num_nodes(self) -> int:
         return len(self.offsets) - 1
@@ -52,20 +58,23 @@ class Neighborhoods:
         blocks = self._blocks(nodes)
         _mix(blocks, nodes, self.offsets, self.neighbors, self.weights, source, out)
 
-    def pull(self, nodes: Places, messages: SparseRows, given: SparseRows, column: int, out: Table) -> None:
-        """out = Âᵀ M₁ + M₂ + G of the nodes, for messages [M₁, M₂] that `mix_back` left.
+    def pull(
+        self, nodes: Places, spread: SparseRows, own: Table, given: SparseRows, column: int, out: Table
+    ) -> None:
+        """out = Â · spread + own + G of the nodes.
 
         Args:
+            spread, own: what `mix_back` gave.
             given: whose columns from `column` on are G.
         """
         _pull(
             self._blocks(nodes), nodes, self.offsets, self.neighbors, self.weights,
-            messages.slot, messages.values, given.slot, given.values, column, out,
+            spread.slot, spread.values, own, given.slot, given.values, column, out,
         )  # fmt: skip
 
     def _blocks(self, nodes: Places) -> Places:
         """Where blocks of the list begin, and the end."""
-        work = np.cumsum(self.offsets[nodes + 1] - self.offsets[nodes] + _ROW_COST)
+        work = np.cumsum(self._work[nodes], dtype=np.int64)
         shares = np.linspace(0, work[-1] if len(work) else 0, _NUM_BLOCKS + 1)
         blocks = np.searchsorted(work, shares)
         blocks[-1] = len(nodes)
@@ -103,17 +112,17 @@ def activate_back(nodes: Any, table: Any, slope: float, scale: float, gradient: 
 
 
 @njit(parallel=True)
-def mix_back(nodes: Any, source: Any, mixed: Any, gradient: Any) -> None:
-    """The gradient of what `mix` gave becomes [that of ÂE, that of E as a node's own]."""
+def mix_back(nodes: Any, source: Any, mixed: Any, gradient: Any, spread: Any) -> None:
+    """From the gradient of what `mix` gave: that of ÂE into `spread`, that of E as a node's own in place of
+    the gradient's second half."""
     dim = source.shape[1]
     for place in prange(len(nodes)):
         node = nodes[place]
         for d in range(dim):
-            own = source[node, d]
-            spread = mixed[place, d] - own
+            value = source[node, d]
             of_sum, of_product = gradient[place, d], gradient[place, dim + d]
-            gradient[place, d] = of_sum + of_product * own
-            gradient[place, dim + d] = of_sum + of_product * spread
+            spread[place, d] = of_sum + of_product * value
+            gradient[place, dim + d] = of_sum + of_product * (mixed[place, d] - value)
 
 
 @njit()
@@ -150,34 +159,43 @@ def _mix(blocks: Any, nodes: Any, offsets: Any, neighbors: Any, weights: Any, so
 
 @njit(parallel=True)
 def _pull(
-    blocks: Any, nodes: Any, offsets: Any, neighbors: Any, weights: Any, slot: Any, messages: Any,
-    given_slot: Any, given: Any, column: int, out: Any,
+    blocks: Any, nodes: Any, offsets: Any, neighbors: Any, weights: Any, slot: Any, spread: Any,
+    own: Any, given_slot: Any, given: Any, column: int, out: Any,
 ) -> None:  # fmt: skip
-    dim, last = out.shape[1], len(nodes) - 1
+    dim = out.shape[1]
     for block in prange(len(blocks) - 1):
-        for place in range(blocks[block], blocks[block + 1]):
-            node, later = nodes[place], nodes[min(place + _ROWS_AHEAD, last)]
-            first, end = offsets[node], offsets[node + 1]
-            for at in range(offsets[later], min(offsets[later] + _AHEAD, offsets[later + 1])):
-                _ask(messages, slot[neighbors[at]], dim)
-            own, loss = slot[node], given_slot[node]
+        begin, stop = blocks[block], blocks[block + 1]
+        places, factors, ends = _senders(nodes[begin:stop], offsets, neighbors, weights, slot)
+        at, last = 0, len(places) - 1
+        for place in range(begin, stop):
+            itself, loss = slot[nodes[place]], given_slot[nodes[place]]
             for d in range(dim):
-                out[place, d] = messages[own, dim + d] if own >= 0 else 0.0
+                out[place, d] = own[itself, dim + d] if itself >= 0 else 0.0
             if loss >= 0:
                 for d in range(dim):
                     out[place, d] += given[loss, column + d]
-            for at in range(first, end):
-                if at + _AHEAD < end:
-                    _ask(messages, slot[neighbors[at + _AHEAD]], dim)
-                other = slot[neighbors[at]]
-                if other >= 0:
-                    weight = weights[at]
-                    for d in range(dim):
-                        out[place, d] += weight * messages[other, d]
+            while at < ends[place - begin]:
+                soon = places[min(at + _AHEAD, last)]
+                for d in range(0, dim, _LINE):
+                    prefetch(spread, soon, d)
+                sender, weight = places[at], factors[at]
+                for d in range(dim):
+                    out[place, d] += weight * spread[sender, d]
+                at += 1
 
 
 @njit()
-def _ask(table: Any, row: Any, dim: int) -> None:
-    if row >= 0:
-        for d in range(0, dim, _LINE):
-            prefetch(table, row, d)
+def _senders(nodes: Any, offsets: Any, neighbors: Any, weights: Any, slot: Any) -> Any:
+    """The neighbours that have a slot: theirs, their weights, and where each node's end."""
+    size = 0
+    for node in nodes:
+        size += offsets[node + 1] - offsets[node]
+    places, factors = np.empty(size + 1, np.int32), np.empty(size + 1, np.float32)
+    ends, count = np.empty(len(nodes), np.int64), 0
+    for n in range(len(nodes)):
+        for place in range(offsets[nodes[n]], offsets[nodes[n] + 1]):
+            other = slot[neighbors[place]]
+            places[count], factors[count] = other, weights[place]
+            count += other >= 0  # without a branch, which could not be predicted
+        ends[n] = count
+    return places[:count], factors[:count], ends

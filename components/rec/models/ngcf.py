@@ -25,6 +25,7 @@ from components.rec.models.dropout import draw_seeds, drop, least_kept
 from components.rec.models.hops import Places, SparseRows, Table
 from components.rec.models.messages import Neighborhoods, activate, activate_back, mix_back
 from components.rec.models.propagation import NormalizedGraph
+from components.rec.ranking import inner_products
 from components.rec.scores import pair_scores
 
 _LEAKY_SLOPE = 0.2  # not in the paper; the official code's
@@ -152,12 +153,13 @@ class _Layers:
         self._graph = graph
         self._least, self._scale = least_kept(rate), 1 / (1 - rate)
         self._seeds = np.zeros((len(weights), 2), np.int32) if seeds is None else seeds.numpy()
-        self._stacked = [torch.cat(pair).detach() for pair in weights]
+        self._stacked = [torch.cat(pair).detach() for pair in weights]  # (2D, D')
         self._tables: list[Table] = [torch.cat(ego).detach().numpy()]
         self._tables += [np.empty((graph.num_nodes, dim), np.float32) for dim in self.dims[1:]]
         self._mixed = [torch.empty(graph.num_nodes, 2 * dim) for dim in self.dims[:-1]]
         self._slots = [np.full(graph.num_nodes, -1, np.int32) for _ in weights]  # a node's row in `_mixed`
         self._counts = [0 for _ in weights]
+        self._known: list[tuple[Places, Places]] = []  # nodes, and those with their neighbours
 
     def of(self, nodes: Places) -> Tensor:
         """All layers of the nodes side by side."""
@@ -165,21 +167,20 @@ class _Layers:
         return torch.from_numpy(np.concatenate([table[nodes] for table in self._tables], axis=1))
 
     def _reach(self, layer: int, nodes: Places) -> None:
-        """Compute a layer's rows where they are not known yet."""
-        if layer == 0:
-            return
+        """Compute rows of a layer above the ego embeddings where they are not known yet."""
         below = layer - 1
         slots, begin = self._slots[below], self._counts[below]
         absent = nodes[slots[nodes] < 0]
         if not len(absent):
             return
-        self._reach(below, self._graph.around(absent))
+        if below:
+            self._reach(below, self._around(absent))
         end = begin + len(absent)
         slots[absent] = np.arange(begin, end, dtype=np.int32)
         self._counts[below] = end
         mixed = self._mixed[below][begin:end]
         self._graph.mix(absent, self._tables[below], mixed.numpy())
-        sums = (mixed @ self._stacked[below]).numpy()
+        sums = inner_products(mixed, self._stacked[below].T.contiguous()).numpy()
         activate(
             absent, sums, _LEAKY_SLOPE, self._least, self._scale, self._seeds[below], self._tables[layer]
         )
@@ -194,17 +195,26 @@ class _Layers:
         current, back = nodes, gradient[:, columns[-2] :].contiguous()
         of_weights: list[Tensor] = []
         for below in reversed(range(len(self._slots))):
-            source = self._tables[below]
             activate_back(current, self._tables[below + 1], _LEAKY_SLOPE, self._scale, back.numpy())
             mixed = self._mixed_of(below, current)
             of_weights = [*torch.split(mixed.T @ back, self.dims[below]), *of_weights]
-            messages = (back @ self._stacked[below].T).numpy()
-            mix_back(current, source, mixed.numpy(), messages)
-            sparse = SparseRows.of(current, messages, self._graph.num_nodes)
-            current = self._graph.around(current) if below else np.arange(self._graph.num_nodes)
+            own = inner_products(back, self._stacked[below]).numpy()
+            values = np.empty((len(current), self.dims[below]), np.float32)
+            mix_back(current, self._tables[below], mixed.numpy(), own, values)
+            spread = SparseRows.of(current, values, self._graph.num_nodes)
+            current = self._around(current) if below else np.arange(self._graph.num_nodes)
             back = torch.empty(len(current), self.dims[below])
-            self._graph.pull(current, sparse, given, columns[below], back.numpy())
+            self._graph.pull(current, spread, own, given, columns[below], back.numpy())
         return list(torch.split(back, [len(table) for table in self.ego])), of_weights
+
+    def _around(self, nodes: Places) -> Places:
+        """The nodes and their neighbours, known already when going back the way that was come."""
+        for known, around in self._known:
+            if np.array_equal(known, nodes):
+                return around
+        around = self._graph.around(nodes)
+        self._known.append((nodes, around))
+        return around
 
     def _mixed_of(self, layer: int, nodes: Places) -> Tensor:
         slots = self._slots[layer][nodes]
