@@ -19,50 +19,68 @@ _DENSE: Final = 4  # places that a table may have for each value, where integers
 def encode_sorted(column: pa.ChunkedArray) -> tuple[Codes, pa.Array]:
     """A column without nulls as places in its sorted distinct values (text by its UTF-8 bytes): int32 of its
     length, and those values."""
-    return encode_chunks(lambda: column.chunks, column.type)
+    return encode_chunks(lambda: column.chunks, len(column), column.type)
 
 
-def encode_chunks(chunks: Chunks, kind: pa.DataType) -> tuple[Codes, pa.Array]:
+def encode_chunks(chunks: Chunks, num_rows: int, kind: pa.DataType) -> tuple[Codes, pa.Array]:
     """The same for a column that is read anew for each look at it: where its values are integers that lie
     close together, or ascend, it need not fit in memory."""
     if pa.types.is_integer(kind):
-        found = [(len(chunk), pc.min_max(chunk).as_py()) for chunk in chunks() if len(chunk)]
-        least = min((each["min"] for _, each in found), default=0)
-        size = max((each["max"] for _, each in found), default=-1) + 1 - least
-        if size < _DENSE * sum(length for length, _ in found):
-            return _encode_dense(chunks, kind, least, size)
+        found = [pc.min_max(chunk).as_py() for chunk in chunks() if len(chunk)]
+        least = min((each["min"] for each in found), default=0)
+        size = max((each["max"] for each in found), default=-1) + 1 - least
+        if size < _DENSE * num_rows:
+            return _encode_dense(chunks, num_rows, kind, least, size)
     if all(_ascends(last, chunk) for last, chunk in _with_last(chunks())):
-        return _encode_runs(chunks, kind)
+        return _encode_runs(chunks, num_rows, kind)
     encoded = pa.chunked_array(list(chunks()), kind).dictionary_encode().chunks  # one dictionary for all
     values = encoded[0].dictionary
     order = pc.sort_indices(values).to_numpy()
     place = np.empty(len(order), np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
-    codes = [place[chunk.indices.to_numpy()] for chunk in encoded]
-    return np.concatenate(codes), values.take(pa.array(order))
+    code_N = _joined((place[chunk.indices.to_numpy()] for chunk in encoded), num_rows)
+    return code_N, values.take(pa.array(order))
 
 
-def _encode_dense(chunks: Chunks, kind: pa.DataType, least: int, size: int) -> tuple[Codes, pa.Array]:
+def _encode_dense(
+    chunks: Chunks, num_rows: int, kind: pa.DataType, least: int, size: int
+) -> tuple[Codes, pa.Array]:
     """By a table of all integers in the range: no hashing, and no sorting."""
     there = np.zeros(size, bool)
     for chunk in chunks():
         there[chunk.to_numpy() - least] = True
     place = np.cumsum(there, dtype=np.int32) - np.int32(1)
-    codes = [place[chunk.to_numpy() - least] for chunk in chunks()]
-    return np.concatenate(codes), pa.array(np.flatnonzero(there) + least, kind)
+    code_N = _joined((place[chunk.to_numpy() - least] for chunk in chunks()), num_rows)
+    return code_N, pa.array(np.flatnonzero(there) + least, kind)
 
 
-def _encode_runs(chunks: Chunks, kind: pa.DataType) -> tuple[Codes, pa.Array]:
+def _encode_runs(chunks: Chunks, num_rows: int, kind: pa.DataType) -> tuple[Codes, pa.Array]:
     """Of what is sorted already."""
-    codes, values, count = [np.empty(0, np.int32)], [pa.array([], kind)], 0
-    for last, chunk in _with_last(chunks()):
-        rows = pa.concat_arrays([last, chunk])
-        starts = np.ones(len(chunk), bool)
-        starts[1 - len(last) :] = pc.not_equal(rows[1:], rows[:-1]).to_numpy(zero_copy_only=False)
-        values.append(chunk.filter(pa.array(starts)))
-        codes.append(np.cumsum(starts, dtype=np.int32) + np.int32(count - 1))
-        count += len(values[-1])
-    return np.concatenate(codes), pa.concat_arrays(values)
+    values = [pa.array([], kind)]
+
+    def codes() -> Iterator[Codes]:
+        count = 0
+        for last, chunk in _with_last(chunks()):
+            rows = pa.concat_arrays([last, chunk])
+            starts = np.ones(len(chunk), bool)
+            starts[1 - len(last) :] = pc.not_equal(rows[1:], rows[:-1]).to_numpy(zero_copy_only=False)
+            values.append(chunk.filter(pa.array(starts)))
+            yield np.cumsum(starts, dtype=np.int32) + np.int32(count - 1)
+            count += len(values[-1])
+
+    code_N = _joined(codes(), num_rows)
+    return code_N, pa.concat_arrays(values)
+
+
+def _joined(codes: Iterable[Codes], num_rows: int) -> Codes:
+    """At once where they belong: many small arrays would leave holes in memory that the system gets no more
+    back."""
+    code_N: Codes = np.empty(num_rows, np.int32)
+    start = 0
+    for some in codes:
+        code_N[start : start + len(some)] = some
+        start += len(some)
+    return code_N
 
 
 def _ascends(last: pa.Array, chunk: pa.Array) -> bool:

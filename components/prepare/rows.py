@@ -70,7 +70,8 @@ def read_rows(file: TableFile, chosen: Mask | None = None) -> Rows:
             for part in file.parts([name], chosen=chosen):
                 yield from part[name].chunks
 
-        return encode_chunks(chunks, file.schema.field(name).type)
+        num_rows = file.num_rows if chosen is None else int(np.count_nonzero(chosen))
+        return encode_chunks(chunks, num_rows, file.schema.field(name).type)
 
     with ThreadPoolExecutor() as pool:
         (user_N, user_ids), (item_N, item_ids) = pool.map(read, (USER_ID, ITEM_ID))
