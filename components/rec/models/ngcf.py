@@ -156,9 +156,8 @@ class _Layers:
         self._stacked = [torch.cat(pair).detach() for pair in weights]  # (2D, D')
         self._tables: list[Table] = [torch.cat(ego).detach().numpy()]
         self._tables += [np.empty((graph.num_nodes, dim), np.float32) for dim in self.dims[1:]]
-        self._mixed = [torch.empty(graph.num_nodes, 2 * dim) for dim in self.dims[:-1]]
-        self._slots = [np.full(graph.num_nodes, -1, np.int32) for _ in weights]  # a node's row in `_mixed`
-        self._counts = [0 for _ in weights]
+        self._mixed: list[list[Tensor]] = [[] for _ in weights]  # a part for each time that nodes were absent
+        self._slots = [np.full(graph.num_nodes, -1, np.int32) for _ in weights]  # a node's row in the parts
         self._known: list[tuple[Places, Places]] = []  # nodes, and those with their neighbours
 
     def of(self, nodes: Places) -> Tensor:
@@ -169,16 +168,16 @@ class _Layers:
     def _reach(self, layer: int, nodes: Places) -> None:
         """Compute rows of a layer above the ego embeddings where they are not known yet."""
         below = layer - 1
-        slots, begin = self._slots[below], self._counts[below]
+        slots, parts = self._slots[below], self._mixed[below]
         absent = nodes[slots[nodes] < 0]
         if not len(absent):
             return
         if below:
             self._reach(below, self._around(absent))
-        end = begin + len(absent)
-        slots[absent] = np.arange(begin, end, dtype=np.int32)
-        self._counts[below] = end
-        mixed = self._mixed[below][begin:end]
+        begin = sum(map(len, parts))
+        slots[absent] = np.arange(begin, begin + len(absent), dtype=np.int32)
+        mixed = torch.empty(len(absent), 2 * self.dims[below])
+        parts.append(mixed)
         self._graph.mix(absent, self._tables[below], mixed.numpy())
         sums = inner_products(mixed, self._stacked[below].T.contiguous()).numpy()
         activate(
@@ -217,10 +216,15 @@ class _Layers:
         return around
 
     def _mixed_of(self, layer: int, nodes: Places) -> Tensor:
-        slots = self._slots[layer][nodes]
-        if (np.diff(slots) == 1).all():
-            return self._mixed[layer][slots[0] : slots[-1] + 1]
-        return self._mixed[layer][torch.from_numpy(slots)]
+        slots, parts = torch.from_numpy(self._slots[layer][nodes]), self._mixed[layer]
+        if len(parts) == 1 and len(parts[0]) == len(nodes):  # both ascend
+            return parts[0]
+        mixed, begin = torch.empty(len(nodes), 2 * self.dims[layer]), 0
+        for part in parts:
+            inside = (slots >= begin) & (slots < begin + len(part))
+            mixed[inside] = part[slots[inside] - begin]
+            begin += len(part)
+        return mixed
 
 
 class _LayersOf(torch.autograd.Function):
