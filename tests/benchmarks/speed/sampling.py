@@ -27,7 +27,7 @@ KINDS: dict[str, dict[str, object]] = {
     "popularity": {"kind": "popularity", "beta": _BETA},
     "dns 8": {"kind": "dns", "pool_size": 8},
     "dns 32": {"kind": "dns", "pool_size": 32},
-    "aobpr": {"kind": "aobpr", "lambda": _LAMBDA},
+    "aobpr, factors": {"kind": "aobpr", "lambda": _LAMBDA, "ranks": "factors"},
     "aobpr, exact ranks": {"kind": "aobpr", "lambda": _LAMBDA, "ranks": "exact"},
     "aobpr, argmax": {"kind": "aobpr", "lambda": 0, "ranks": "exact"},
 }
