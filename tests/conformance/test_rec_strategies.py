@@ -31,8 +31,12 @@ from tests.unit.rec.conftest import make_data
 MODELS = registered(ModelConfig)
 SAMPLERS = pytest.mark.parametrize(
     "config",
-    [*(strategy() for strategy in registered(SamplerConfig)), AobprSampler(ranks="factors")],
-    ids=lambda config: "-".join((config.kind, *getattr(config, "ranks", "").split())),
+    [
+        *(strategy() for strategy in registered(SamplerConfig)),
+        AobprSampler(kept=3),
+        AobprSampler(ranks="factors"),
+    ],
+    ids=["uniform", "popularity", "dns", "aobpr", "aobpr-kept", "aobpr-factors"],
 )
 LOSSES, SEARCHES = registered(LossConfig), registered(SearchConfig)
 

@@ -100,8 +100,13 @@ class AobprSampler(Strategy):
     )
     ranks: Literal["exact", "factors"] = Field(
         default="exact",
-        description="exact: every unobserved item of the batch's users is scored at every step; factors: "
-        "along one embedding dimension, drawn for each negative, as its authors do: cheap, far from exact",
+        description="exact: all of a user's unobserved items are scored; factors: along one embedding "
+        "dimension, drawn for each negative, as its authors do: cheap, far from exact",
+    )
+    kept: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=1,
+        description="for exact: so many of a user's positives get their negatives from one ranking; more is "
+        "cheaper, and the later ones come from older scores",
     )
     refresh: Annotated[float, Field(gt=0)] = Field(
         default=1.0,

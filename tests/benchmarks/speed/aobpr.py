@@ -4,8 +4,9 @@
 
 DATASET is a dataset artifact on a disk. An MF is trained by factor ranks; after some epochs both forms'
 probabilities of all items are written out for some users, and compared: the total variation distance, the
-mean exact rank of a draw, and the share of draws among the λ highest-scored items. `stale` looks with the
-order of an epoch ago. Then uniform, factor and exact ranks train for as many epochs each.
+mean exact rank of a draw, and the share of draws among the λ highest-scored items. `fresh` looks with
+today's order, `stale` with that of an epoch ago; `kept` are exact ranks of an epoch ago. Then uniform, factor
+and exact ranks train for as many epochs each.
 """
 
 import argparse
@@ -35,13 +36,15 @@ def main() -> None:
     parser.add_argument("--lambda", type=float, default=500.0, dest="scale")
     options = parser.parse_args()
     data = RankingData.load(options.dataset, torch.device("cpu"))
-    print("| after epoch | order | total variation | mean rank, exact | factors | in top λ, exact | factors|")
+    print(
+        "| after epoch | ranks | total variation | mean rank, exact | there | in the top λ, exact | there |"
+    )
     print("|---|---|---|---|---|---|---|")
     training = Training(sampler=AobprSampler(**{"lambda": options.scale, "ranks": "factors"}))
     model = build_model(training, data, seed=1)
     learner = RankingLearner(training, data, model, seed=1)
     generator = torch.Generator().manual_seed(1)
-    before = model.tables().items.clone()
+    before = _copy(model.tables())
     for epoch in range(1, options.epochs + 1):
         for batch in data.batches(training.batch_size, generator):
             learner.step(batch)
@@ -51,12 +54,12 @@ def main() -> None:
             users = torch.randperm(data.num_users, generator=torch.Generator().manual_seed(3))[
                 : options.users
             ]
-            for name, sorted_by in (("fresh", tables.items), ("stale", before)):
-                told = compare(data, tables, sorted_by, users, options.scale)
+            for name, other in (("fresh", tables), ("stale", before), ("kept", before)):
+                told = compare(data, tables, other, users, options.scale, by_factors=name != "kept")
                 print(
                     f"| {epoch} | {name} | " + " | ".join(f"{value:.3f}" for value in told) + " |", flush=True
                 )
-        before = tables.items.clone()
+        before = _copy(tables)
     print(
         f"\n| sampler | best {training.metric} on validation | epoch | seconds an epoch |\n|---|---|---|---|"
     )
@@ -64,40 +67,53 @@ def main() -> None:
         "uniform": UniformSampler(),
         "aobpr, factors": AobprSampler(**{"lambda": options.scale, "ranks": "factors"}),
         "aobpr, exact": AobprSampler(**{"lambda": options.scale}),
+        "aobpr, exact, kept for 8": AobprSampler(**{"lambda": options.scale, "kept": 8}),
     }.items():
         _train(name, training.model_copy(update={"sampler": sampler}), data, options.epochs)
 
 
-def compare(data: RankingData, tables: Tables, sorted_by: Tensor, users: Tensor, scale: float) -> list[float]:
+def compare(
+    data: RankingData, tables: Tables, other: Tables, users: Tensor, scale: float, *, by_factors: bool
+) -> list[float]:
     """Means over users of the distance, of both mean ranks, and of both shares in the top λ."""
-    order_DI = sorted_by.T.argsort(dim=1, descending=True, stable=True)
-    deviation_D = sorted_by.std(dim=0, correction=0)
-    rows = [_of_user(data, tables, order_DI, deviation_D, int(user), scale) for user in users]
+    rows = []
+    for user in users.tolist():
+        seen = data.train.select(torch.tensor([user])).values
+        rank_I = _ranks(tables, user, seen)
+        law = torch.exp(-torch.arange(data.num_items).double() / scale)
+        law[data.num_items - len(seen) :] = 0
+        law /= law.sum()
+        exact_I = law[rank_I]
+        other_I = _by_factors(other, user, seen, law) if by_factors else law[_ranks(other, user, seen)]
+        both, top = (exact_I, other_I), rank_I < scale
+        distance = float((exact_I - other_I).abs().sum() / 2)
+        means = [float((p * rank_I).sum()) for p in both]
+        rows.append([distance, *means, *(float(p[top].sum()) for p in both)])
     return torch.tensor(rows).mean(dim=0).tolist()
 
 
-def _of_user(
-    data: RankingData, tables: Tables, order_DI: Tensor, deviation_D: Tensor, user: int, scale: float
-) -> list[float]:
-    seen = data.train.select(torch.tensor([user])).values
+def _ranks(tables: Tables, user: int, seen: Tensor) -> Tensor:
+    """(I,) of each item; observed items come last."""
     score_I = tables.items @ tables.users[user]
     score_I[seen] = -torch.inf
-    num_free = data.num_items - len(seen)
-    rank_I = torch.empty(data.num_items, dtype=torch.int64)
-    rank_I[score_I.argsort(descending=True, stable=True)] = torch.arange(data.num_items)
-    law = torch.exp(-torch.arange(data.num_items).double() / scale)
-    law[num_free:] = 0
-    law /= law.sum()
-    exact_I = law[rank_I]
-    factors_I = torch.zeros(data.num_items, dtype=torch.float64)
-    weight_D = tables.users[user].abs() * deviation_D
+    rank_I = torch.empty(len(score_I), dtype=torch.int64)
+    rank_I[score_I.argsort(descending=True, stable=True)] = torch.arange(len(score_I))
+    return rank_I
+
+
+def _by_factors(tables: Tables, user: int, seen: Tensor, law: Tensor) -> Tensor:
+    """(I,) probabilities when dimensions are drawn first."""
+    weight_D = tables.users[user].abs() * tables.items.std(dim=0, correction=0)
+    probability_I = torch.zeros(len(law), dtype=torch.float64)
     for f, weight in enumerate((weight_D / weight_D.sum()).tolist()):
-        order = order_DI[f] if tables.users[user, f] >= 0 else order_DI[f].flip(0)
-        factors_I.index_add_(0, _moved_on(order, seen), weight * law)
-    top = rank_I < scale
-    distance = (exact_I - factors_I).abs().sum() / 2
-    ranks = [float((p * rank_I).sum()) for p in (exact_I, factors_I)]
-    return [float(distance), *ranks, *(float(p[top].sum()) for p in (exact_I, factors_I))]
+        descending = bool(tables.users[user, f] >= 0)
+        order = tables.items[:, f].argsort(descending=descending, stable=True)
+        probability_I.index_add_(0, _moved_on(order, seen), weight * law)
+    return probability_I
+
+
+def _copy(tables: Tables) -> Tables:
+    return Tables(tables.users.clone(), tables.items.clone())
 
 
 def _moved_on(order: Tensor, seen: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import Tensor
 
@@ -13,6 +15,7 @@ from components.core.strategy import Strategy
 from components.rec.data import RankingData
 from components.rec.models.base import Encoded, PlainEncoded, Tables
 from components.rec.objective import build_sampler
+from components.rec.samplers import exact_ranks
 from components.rec.samplers import unobserved as unobserved_items
 from tests.unit.rec.conftest import make_data
 
@@ -82,11 +85,43 @@ def test_dns_is_the_best_of_a_uniform_pool(world: tuple[RankingData, Encoded], p
     assert_follows(draws(DnsSampler(pool_size=pool_size), world, 0), weights)
 
 
+@pytest.mark.parametrize("kept", [1, 5])
 @pytest.mark.parametrize("scale", [0.7, 2.0, 50.0])
 @pytest.mark.parametrize("user", [0, 1])
-def test_aobpr(world: tuple[RankingData, Encoded], user: int, scale: float) -> None:
+def test_aobpr(world: tuple[RankingData, Encoded], user: int, scale: float, kept: int) -> None:
     weights = {item: math.exp(-rank / scale) for rank, item in enumerate(by_score(world, user))}
-    assert_follows(draws(AobprSampler(**{"lambda": scale}), world, user), weights)
+    assert_follows(draws(AobprSampler(**{"lambda": scale, "kept": kept}), world, user), weights)
+
+
+def test_a_ranking_is_kept_for_as_many_positives_as_the_recipe_says(
+    world: tuple[RankingData, Encoded],
+) -> None:
+    """After the scores have turned round, a kept ranking still gives what was best before."""
+    data, encoded = world
+    turned = Tables(-encoded.tables().users, encoded.tables().items)
+    sampler = build_sampler(AobprSampler(**{"lambda": 0, "kept": 3}), data)
+    best, worst = by_score(world, 0)[0], by_score(world, 0)[-1]
+    user, generator = torch.tensor([0]), torch.Generator().manual_seed(1)
+    drawn = [int(sampler.sample(encoded, user, 1, generator=generator))]
+    for _ in range(3):
+        drawn.append(int(sampler.sample(PlainEncoded(turned, turned), user, 1, generator=generator)))
+    assert drawn == [best, best, best, worst]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    num_items=st.integers(1, 900),
+    levels=st.integers(1, 900),
+    deep=st.booleans(),
+)
+def test_items_at_ranks_equal_a_full_sort(seed: int, num_items: int, levels: int, deep: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    score_RI = torch.randint(0, levels, (4, num_items), generator=generator).float()
+    score_RI[0, : num_items // 2] = -torch.inf
+    top = num_items if deep else max(1, num_items // 20)
+    rank_RC = torch.randint(0, top, (4, 6), generator=generator)
+    assert torch.equal(exact_ranks._find(score_RI, rank_RC), exact_ranks.items_at(score_RI, rank_RC))
 
 
 def test_aobpr_at_zero_is_the_argmax(world: tuple[RankingData, Encoded]) -> None:
@@ -167,16 +202,17 @@ def test_factor_ranks_are_sorted_again_after_so_many_draws(world: tuple[RankingD
     assert torch.equal(order_after(-items, 1), (-items).T.argsort(dim=1, descending=True))
 
 
-def test_a_sampler_goes_on_where_it_was(world: tuple[RankingData, Encoded]) -> None:
+@pytest.mark.parametrize("config", [AobprSampler(ranks="factors"), AobprSampler(kept=9)])
+def test_a_sampler_goes_on_where_it_was(config: Strategy, world: tuple[RankingData, Encoded]) -> None:
     data, encoded = world
     users = torch.tensor([0, 1, 2] * 5)
     whole, part = (
-        build_sampler(AobprSampler(ranks="factors"), data),
-        build_sampler(AobprSampler(ranks="factors"), data),
+        build_sampler(config, data),
+        build_sampler(config, data),
     )
     for sampler in (whole, part):
         sampler.sample(encoded, users, 1, generator=torch.Generator().manual_seed(1))
-    resumed = build_sampler(AobprSampler(ranks="factors"), data)
+    resumed = build_sampler(config, data)
     resumed.load_state(part.state())
     moved = Tables(torch.ones(3, 4), -encoded.tables().items)
     left, right = (
