@@ -36,9 +36,7 @@ def main() -> None:
     parser.add_argument("--lambda", type=float, default=500.0, dest="scale")
     options = parser.parse_args()
     data = RankingData.load(options.dataset, torch.device("cpu"))
-    print(
-        "| after epoch | ranks | total variation | mean rank, exact | there | in the top λ, exact | there |"
-    )
+    print("| after epoch | ranks | total variation | mean rank, exact | there | in top λ, exact | there |")
     print("|---|---|---|---|---|---|---|")
     training = Training(sampler=AobprSampler(**{"lambda": options.scale, "ranks": "factors"}))
     model = build_model(training, data, seed=1)
