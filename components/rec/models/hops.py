@@ -1,7 +1,8 @@
-"""Products with the normalised graph on a CPU, as kernels over its compressed rows.
+"""Products with the normalised graph on a CPU: of all rows by torch's embedding_bag, of some by kernels.
 
-A `Half` is the rows of all users, whose neighbours are items, or the other way round. No row is written by
-two threads, and each is summed in the order of its neighbours.
+embedding_bag sums a row in vector registers and asks for the next neighbours early; Numba's code takes more
+than twice as long for whole tables, but need not touch what is not asked for. No row is written by two
+threads, and each is summed in the order of its neighbours.
 """
 
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from components.compiled import njit, prange, prefetch
 
 Table = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
-_NUM_BLOCKS: Final = 64  # of rows, with about as many neighbours in each
 _AHEAD: Final = 24  # neighbours between a row's being asked for and its being read
 _LINE: Final = 16  # floats in a cache line
 
@@ -44,52 +47,56 @@ class SparseRows:
 @final
 @dataclass(frozen=True)
 class Half:
-    """One side's rows.
+    """The rows of all users, whose neighbours are items, or the other way round.
 
     Attributes:
-        offsets: (rows + 1,) int64 into `neighbors` and `weights`.
+        offsets: (rows + 1,) into `neighbors` and `weights`, int32.
         neighbors: places in the other side's table, int32.
         weights: float32.
-        blocks: where blocks of rows begin, and the end.
     """
 
-    offsets: Places
-    neighbors: npt.NDArray[np.int32]
-    weights: npt.NDArray[np.float32]
-    blocks: Places
+    offsets: Tensor
+    neighbors: Tensor
+    weights: Tensor
 
-    @classmethod
-    def of(cls, offsets: Places, neighbors: Places, weights: Table) -> "Half":
-        shares = np.linspace(offsets[0], offsets[-1], _NUM_BLOCKS + 1)
-        blocks = np.searchsorted(offsets, shares)
-        blocks[0], blocks[-1] = 0, len(offsets) - 1
-        return cls(offsets, neighbors.astype(np.int32), weights, blocks)
+    def hop(self, source: Tensor, own: Tensor) -> Tensor:
+        """own + Â · source."""
+        return self._product(source).add_(own)
 
-    def hop(self, source: Table, own: Table, out: Table) -> None:
-        """out = own + Â · source."""
-        _hop(self.blocks, self.offsets, self.neighbors, self.weights, source, own, out)
+    def hop_rows(self, rows: Places, source: Tensor, own: Tensor, scale: float, out: Tensor) -> None:
+        """The same for some distinct rows of `out` alone, times `scale`."""
+        offsets, neighbors, weights = self._arrays()
+        _hop_rows(rows, offsets, neighbors, weights, source.numpy(), own.numpy(), out.numpy(), scale)
 
-    def hop_rows(self, rows: Places, source: Table, own: Table, scale: float, out: Table) -> None:
-        """The same for some distinct rows alone, times `scale`."""
-        _hop_rows(rows, self.offsets, self.neighbors, self.weights, source, own, scale, out)
+    def pull(self, source: Tensor, own: SparseRows) -> Tensor:
+        """own + Â · source, where `own` has few rows."""
+        out = self._product(source)
+        out[torch.from_numpy(own.rows)] += torch.from_numpy(own.values)
+        return out
 
-    def pull(self, source: Table, own: SparseRows, out: Table) -> None:
-        """out = own + Â · source, where `own` has few rows."""
-        _pull(self.blocks, self.offsets, self.neighbors, self.weights, source, own.slot, own.values, out)
+    def pull_sparse(self, source: SparseRows, own: SparseRows, other: "Half") -> Tensor:
+        """own + Â · source, where both have few rows; `other` is the other half."""
+        out = torch.zeros(len(self.offsets) - 1, own.values.shape[1])
+        out[torch.from_numpy(own.rows)] = torch.from_numpy(own.values)
+        reached = np.zeros(len(out), np.bool_)
+        _mark(source.rows, other.offsets.numpy(), other.neighbors.numpy(), reached)
+        offsets, neighbors, weights = self._arrays()
+        rows = np.flatnonzero(reached)
+        _pull_rows(rows, offsets, neighbors, weights, source.slot, source.values, out.numpy())
+        return out
 
-    def pull_sparse(self, source: SparseRows, own: SparseRows, out: Table) -> None:
-        """out = own + Â · source, where both have few rows."""
-        _pull_sparse(
-            self.blocks,
-            self.offsets,
+    def _product(self, source: Tensor) -> Tensor:
+        return embedding_bag(
             self.neighbors,
-            self.weights,
-            source.slot,
-            source.values,
-            own.slot,
-            own.values,
-            out,
+            source,
+            self.offsets,
+            mode="sum",
+            per_sample_weights=self.weights,
+            include_last_offset=True,
         )
+
+    def _arrays(self) -> tuple[Any, Any, Any]:
+        return self.offsets.numpy(), self.neighbors.numpy(), self.weights.numpy()
 
 
 @njit()
@@ -106,70 +113,41 @@ def missing(rows: Any, present: Any) -> Any:
 
 
 @njit()
-def _add_neighbors(offsets: Any, neighbors: Any, weights: Any, source: Any, row: int, out: Any) -> None:
-    """Add a row of Â · source to that of `out`. Neighbours lie anywhere in memory: ask for them early."""
-    dim, last = source.shape[1], len(neighbors) - 1
-    for place in range(offsets[row], offsets[row + 1]):
-        soon = neighbors[min(place + _AHEAD, last)]
-        for d in range(0, dim, _LINE):
-            prefetch(source, soon, d)
-        neighbor, weight = neighbors[place], weights[place]
-        for d in range(dim):
-            out[row, d] += weight * source[neighbor, d]
-
-
-@njit(parallel=True)
-def _hop(blocks: Any, offsets: Any, neighbors: Any, weights: Any, source: Any, own: Any, out: Any) -> None:
-    for block in prange(len(blocks) - 1):
-        for row in range(blocks[block], blocks[block + 1]):
-            for d in range(out.shape[1]):
-                out[row, d] = own[row, d]
-            _add_neighbors(offsets, neighbors, weights, source, row, out)
+def _mark(rows: Any, offsets: Any, neighbors: Any, reached: Any) -> None:
+    for row in rows:
+        for place in range(offsets[row], offsets[row + 1]):
+            reached[neighbors[place]] = True
 
 
 @njit(parallel=True)
 def _hop_rows(
-    rows: Any, offsets: Any, neighbors: Any, weights: Any, source: Any, own: Any, scale: float, out: Any
+    rows: Any, offsets: Any, neighbors: Any, weights: Any, source: Any, own: Any, out: Any, scale: float
 ) -> None:
-    factor = np.float32(scale)
+    factor, dim, last = np.float32(scale), out.shape[1], len(neighbors) - 1
     for place in prange(len(rows)):
         row = rows[place]
-        for d in range(out.shape[1]):
+        for d in range(dim):
             out[row, d] = own[row, d]
-        _add_neighbors(offsets, neighbors, weights, source, row, out)
-        for d in range(out.shape[1]):
+        for edge in range(offsets[row], offsets[row + 1]):
+            soon = neighbors[min(edge + _AHEAD, last)]
+            for d in range(0, dim, _LINE):
+                prefetch(source, soon, d)
+            neighbor, weight = neighbors[edge], weights[edge]
+            for d in range(dim):
+                out[row, d] += weight * source[neighbor, d]
+        for d in range(dim):
             out[row, d] *= factor
 
 
 @njit(parallel=True)
-def _pull(
-    blocks: Any, offsets: Any, neighbors: Any, weights: Any, source: Any, slot: Any, values: Any, out: Any
+def _pull_rows(
+    rows: Any, offsets: Any, neighbors: Any, weights: Any, slot: Any, source: Any, out: Any
 ) -> None:
-    for block in prange(len(blocks) - 1):
-        for row in range(blocks[block], blocks[block + 1]):
-            _begin(slot, values, row, out)
-            _add_neighbors(offsets, neighbors, weights, source, row, out)
-
-
-@njit(parallel=True)
-def _pull_sparse(
-    blocks: Any, offsets: Any, neighbors: Any, weights: Any, source_slot: Any, source: Any, slot: Any,
-    values: Any, out: Any,
-) -> None:  # fmt: skip
-    for block in prange(len(blocks) - 1):
-        for row in range(blocks[block], blocks[block + 1]):
-            _begin(slot, values, row, out)
-            for place in range(offsets[row], offsets[row + 1]):
-                other = source_slot[neighbors[place]]
-                if other >= 0:
-                    weight = weights[place]
-                    for d in range(out.shape[1]):
-                        out[row, d] += weight * source[other, d]
-
-
-@njit()
-def _begin(slot: Any, values: Any, row: int, out: Any) -> None:
-    """A row of `out` becomes its own value, where it has one."""
-    own = slot[row]
-    for d in range(out.shape[1]):
-        out[row, d] = values[own, d] if own >= 0 else 0.0
+    for place in prange(len(rows)):
+        row = rows[place]
+        for edge in range(offsets[row], offsets[row + 1]):
+            sender = slot[neighbors[edge]]
+            if sender >= 0:
+                weight = weights[edge]
+                for d in range(out.shape[1]):
+                    out[row, d] += weight * source[sender, d]

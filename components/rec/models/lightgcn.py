@@ -20,7 +20,7 @@ from components.rec.models.base import (
     normal_embedding,
     takes_kernels,
 )
-from components.rec.models.hops import SparseRows, Table, missing
+from components.rec.models.hops import SparseRows, missing
 from components.rec.models.propagation import NormalizedGraph
 from components.rec.scores import RowGradient, half_squares, item_gradient, pair_scores, user_gradient
 
@@ -59,13 +59,16 @@ class _LastHop(Encoded):
 
     def __init__(self, ego: Tables, graph: NormalizedGraph, num_layers: int) -> None:
         self._ego, self._graph, self._num_layers = ego, graph, num_layers
-        own = tuple(table.detach().numpy() for table in (ego.users, ego.items))
-        users, items = own
+        self._own = (ego.users.detach(), ego.items.detach())
+        self._before_last = self._own
         for _ in range(num_layers - 1):
-            users, items = hop(graph, users, items, own)
-        self._own, self._before_last = own, (users, items)
-        self._final = tuple(np.empty_like(table) for table in own)
-        self._present = tuple(np.zeros(len(table), np.bool_) for table in own)
+            users, items = self._before_last
+            self._before_last = (
+                graph.halves[0].hop(items, self._own[0]),
+                graph.halves[1].hop(users, self._own[1]),
+            )
+        self._final = tuple(torch.empty_like(table) for table in self._own)
+        self._present = tuple(np.zeros(len(table), np.bool_) for table in self._own)
 
     def pairs(self, user_B: Tensor, item_BK: Tensor) -> Pairs:
         final = self._encoded(user_B, item_BK)
@@ -92,15 +95,7 @@ class _LastHop(Encoded):
             half, source = self._graph.halves[side], self._before_last[1 - side]
             absent = missing(rows.numpy().reshape(-1), self._present[side])
             half.hop_rows(absent, source, self._own[side], scale, self._final[side])
-        return Tables(*(torch.from_numpy(table) for table in self._final))
-
-
-def hop(graph: NormalizedGraph, users: Table, items: Table, own: tuple[Table, ...]) -> tuple[Table, Table]:
-    """own + Â · (users, items)."""
-    next_users, next_items = np.empty_like(users), np.empty_like(items)
-    graph.halves[0].hop(items, own[0], next_users)
-    graph.halves[1].hop(users, own[1], next_items)
-    return next_users, next_items
+        return Tables(*self._final)
 
 
 class _PropagatedPairs(torch.autograd.Function):
@@ -145,15 +140,14 @@ def _back(
         SparseRows.of(gradient.rows, gradient.score / np.float32(num_layers + 1), len(table))
         for gradient, table in zip(of_rows, ego, strict=True)
     ]
-    back = [np.empty(table.shape, np.float32) for table in ego]
-    for side, half in enumerate(graph.halves):
-        half.pull_sparse(given[1 - side], given[side], back[side])
+    users, items = graph.halves
+    back = [
+        users.pull_sparse(given[1], given[0], other=items),
+        items.pull_sparse(given[0], given[1], other=users),
+    ]
     for _ in range(num_layers - 1):
-        source, back = back, [np.empty_like(table) for table in back]
-        for side, half in enumerate(graph.halves):
-            half.pull(source[1 - side], given[side], back[side])
-    gradients = [torch.from_numpy(table) for table in back]
-    for gradient, own, total in zip(of_rows, ego, gradients, strict=True):
+        back = [users.pull(back[1], given[0]), items.pull(back[0], given[1])]
+    for gradient, own, total in zip(of_rows, ego, back, strict=True):
         rows = torch.from_numpy(gradient.rows)
         total[rows] += torch.from_numpy(gradient.l2)[:, None] * own[rows]
-    return gradients
+    return back

@@ -58,11 +58,11 @@ class NormalizedGraph(nn.Module):
 
 
 def _halves(graph: NormalizedGraph, num_users: int) -> tuple[Half, Half]:
-    offsets, neighbors, weights = (t.numpy() for t in (graph.offsets, graph.neighbors, graph.weights))
-    edge = offsets[num_users]
+    offsets, neighbors, weights = graph.offsets.int(), graph.neighbors.int(), graph.weights
+    edge = int(offsets[num_users])
     return (
-        Half.of(offsets[: num_users + 1], neighbors[:edge] - num_users, weights[:edge]),
-        Half.of(offsets[num_users:] - edge, neighbors[edge:], weights[edge:]),
+        Half(offsets[: num_users + 1], neighbors[:edge] - num_users, weights[:edge]),
+        Half(offsets[num_users:] - edge, neighbors[edge:], weights[edge:]),
     )
 
 
