@@ -17,6 +17,7 @@ from torch import Tensor
 from components.compiled import available, njit
 from components.core.progress import progress
 from components.rec.csr import Csr
+from components.rec.products import inner_products
 
 logger = logging.getLogger(__name__)
 # A tile of scores is a megabyte, which stays in a core's cache between product and scan.
@@ -93,18 +94,6 @@ def hits(top_QK: Tensor, relevant: Csr) -> Tensor:
     asked = rows * width + torch.where(top_QK >= 0, top_QK, width - 1)
     place = torch.searchsorted(known, asked.reshape(-1)).clamp(max=len(known) - 1)
     return (known[place] == asked.reshape(-1)).reshape(top_QK.shape)
-
-
-def inner_products(one_BD: Tensor, other_CD: Tensor) -> Tensor:
-    """(B, C) products of every row with every row.
-
-    On a CPU by oneDNN where torch has it: with these narrow matrices it reaches twice the rate of MKL's
-    `mm` on AMD's processors, and the same on Intel's. The last bits may differ from `mm`'s.
-    """
-    if _ONEDNN and one_BD.device.type == "cpu" and one_BD.dtype == torch.float32:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(one_BD, other_CD, None, "none", [], "")
-        return product
-    return one_BD @ other_CD.T
 
 
 def _rank_plain(users_QD: Tensor, items_ID: Tensor, seen: Csr, top_QK: Tensor, block: int) -> Iterator[int]:
@@ -249,11 +238,3 @@ def _best_of_few(score_BI: Tensor, k: int) -> tuple[Tensor, Tensor]:
         value_CI, item_CI = score_BI[crossing].sort(dim=1, descending=True, stable=True)
         item_BK[crossing], value_BK[crossing] = item_CI[:, :k], value_CI[:, :k]
     return value_BK, item_BK
-
-
-def _has_onednn() -> bool:
-    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return built and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-
-
-_ONEDNN: Final = _has_onednn()

@@ -25,7 +25,7 @@ from components.rec.models.dropout import draw_seeds, drop, least_kept
 from components.rec.models.hops import Places, SparseRows, Table
 from components.rec.models.messages import Neighborhoods, activate, activate_back, mix_back
 from components.rec.models.propagation import NormalizedGraph
-from components.rec.ranking import inner_products
+from components.rec.products import inner_products
 from components.rec.scores import pair_scores
 
 _LEAKY_SLOPE = 0.2  # not in the paper; the official code's

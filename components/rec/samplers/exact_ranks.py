@@ -9,7 +9,7 @@ from torch import Tensor
 
 from components.rec.data import RankingData
 from components.rec.models.base import Encoded
-from components.rec.ranking import inner_products
+from components.rec.products import inner_products
 
 DrawRanks = Callable[[Tensor, int], Tensor]
 _BLOCK_USERS: Final = 64  # one block of scores fits a CPU cache

@@ -22,7 +22,8 @@ from torch.nn import functional
 
 from components.metrics.ranking import per_user
 from components.rec.csr import Csr
-from components.rec.ranking import hits, inner_products, rank
+from components.rec.products import inner_products
+from components.rec.ranking import hits, rank
 from tests.benchmarks.speed import generated, machine
 from tests.benchmarks.speed.side_by_side import Competitor, Work, number, rates, table
 

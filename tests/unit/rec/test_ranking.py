@@ -11,7 +11,8 @@ from torch import Tensor
 from components.compiled import available
 from components.rec import ranking
 from components.rec.csr import Csr
-from components.rec.ranking import hits, inner_products, rank, rank_for_all, top_k
+from components.rec.products import inner_products
+from components.rec.ranking import hits, rank, rank_for_all, top_k
 
 FORMS = [
     pytest.param(ranking._rank_plain, id="plain"),
