@@ -60,7 +60,8 @@ def _find_cache() -> bool:
         return False
     own = tempfile.mkdtemp(prefix="recloop-kernels-")  # nobody else can write there
     atexit.register(shutil.rmtree, own, ignore_errors=True)
-    if brought := os.environ.get(_BROUGHT):
+    brought = os.environ.get(_BROUGHT)
+    if brought and Path(brought).is_dir():
         shutil.copytree(brought, own, dirs_exist_ok=True)
         Path(own).chmod(0o700)  # copied, too
     os.environ[_CACHE] = own
