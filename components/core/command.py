@@ -23,6 +23,7 @@ from components.core.runs import StageRecord, write_record
 from components.core.stage import StageSpec, execute
 from components.core.store import open_store
 from components.core.strategy import Config
+from components.core.threads import wait_briefly
 
 logger = logging.getLogger(__name__)
 _GOES_ON = "a next start goes on from the last checkpoint, if there is one"
@@ -38,6 +39,7 @@ def main(spec: StageSpec, arguments: Sequence[str] | None = None) -> int:
     )
     logging.getLogger("components").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _stop)
+    wait_briefly()
     options = vars(_parser(spec).parse_args(arguments))
     place = options.pop("record")
     raw = options.pop("params")
