@@ -5,7 +5,7 @@
 # make sbom [TAG=0.1.0]                                         what the images hold, as CycloneDX: build/sbom/
 # make lock                                                     resolve anew what the images hold
 # make kubeflow                                                 an environment of its own with kfp: .venv-kubeflow
-# make clean                                                    remove the environment, Airflow's home and caches
+# make clean                                                    remove the environment, Airflow's home, caches and kernels
 #
 # A fresh machine needs python3.11 and make; all else goes into $(VENV).
 
@@ -95,3 +95,4 @@ lock: $(VENV)/.installed-dev
 
 clean:
 	rm -rf .venv .venv-kubeflow .airflow .kubeflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find components -name '*.nb[ic]' -delete
