@@ -35,7 +35,8 @@ def njit(*, parallel: bool = False, fastmath: bool = False) -> Callable[[_Functi
     """Compile a kernel on its first call, and keep it for the next process where the disk can be written.
 
     Numba compiles anew when the kernel's own file has changed, not for what it takes from other files:
-    functions, constants, `prefetch`. Whoever changes those removes the kept kernels: `find components -name '*.nb[ic]' -delete`.
+    functions, constants, `prefetch`. Whoever changes those removes the kept kernels:
+    `find components -name '*.nb[ic]' -delete`.
     """
 
     def compiled(function: _Function) -> _Function:

@@ -13,6 +13,7 @@ from components.rec.models.base import Encoded
 from components.rec.samplers.base import Sampler, require_negatives
 from components.rec.samplers.exact_ranks import ExactRanks
 from components.rec.samplers.factor_ranks import FactorRanks
+from components.rec.samplers.ranks import Ranks
 
 
 @final
@@ -26,17 +27,14 @@ class AdaptiveOversampling(Sampler):
         self._num_items = data.num_items
         self._num_seen = data.train.counts
         exact = config.ranks == "exact"
-        self._ranks = ExactRanks(config.kept, data) if exact else FactorRanks(config.refresh, data)
+        self._ranks: Ranks = ExactRanks(config.kept, data) if exact else FactorRanks(config.refresh, data)
 
     @torch.no_grad()
     def sample(
         self, encoded: Encoded, user_B: Tensor, num_negatives: int, *, generator: torch.Generator
     ) -> Tensor:
-        if isinstance(self._ranks, ExactRanks):
-            draw_ranks = partial(self._draw_ranks, generator=generator)
-            return self._ranks.draw(encoded, user_B, num_negatives, draw_ranks)
-        rank_BN = self._draw_ranks(user_B, num_negatives, generator)
-        return self._ranks.at(encoded, user_B, rank_BN, generator=generator)
+        draw_ranks = partial(self._draw_ranks, generator=generator)
+        return self._ranks.draw(encoded, user_B, num_negatives, draw_ranks, generator=generator)
 
     def state(self) -> dict[str, Tensor]:
         return self._ranks.state()

@@ -1,6 +1,6 @@
 """Ranks of all scores, kept for some draws."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, final
 
 import numpy as np
@@ -10,14 +10,14 @@ from torch import Tensor
 from components.rec.data import RankingData
 from components.rec.models.base import Encoded
 from components.rec.products import inner_products
+from components.rec.samplers.ranks import DrawRanks, Ranks
 
-DrawRanks = Callable[[Tensor, int], Tensor]
 _BLOCK_USERS: Final = 64  # one block of scores fits a CPU cache
 _SAMPLED_EVERY: Final = 64  # items between those that tell where about a rank's score lies
 
 
 @final
-class ExactRanks:
+class ExactRanks(Ranks):
     """Items at ranks among all unobserved items of a user, by score.
 
     Ranking a user costs a score for each item. So when a user is ranked, the negatives of its next
@@ -31,8 +31,16 @@ class ExactRanks:
         self._items: Tensor | None = None  # (U, kept − 1, N) drawn before they are needed
         self._used_U = torch.full((data.num_users,), self._spare, device=data.user.device)
 
-    def draw(self, encoded: Encoded, user_B: Tensor, num_negatives: int, ranks: DrawRanks) -> Tensor:
-        """(B, N) items at ranks that `ranks(users (R,), count)` draws as (R, count)."""
+    def draw(
+        self,
+        encoded: Encoded,
+        user_B: Tensor,
+        num_negatives: int,
+        ranks: DrawRanks,
+        *,
+        generator: torch.Generator,
+    ) -> Tensor:
+        del generator  # all that is random are the ranks
         if self._items is None:
             shape = (len(self._used_U), self._spare, num_negatives)
             self._items = torch.zeros(shape, dtype=torch.int32, device=user_B.device)

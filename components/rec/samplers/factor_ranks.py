@@ -9,13 +9,14 @@ from torch import Tensor
 
 from components.rec.data import RankingData
 from components.rec.models.base import Encoded
+from components.rec.samplers.ranks import DrawRanks, Ranks
 from components.rec.samplers.unobserved import UnobservedItems
 
 _NUM_TRIES: Final = 4  # places from the drawn one on, of which the first unobserved item is taken
 
 
 @final
-class FactorRanks:
+class FactorRanks(Ranks):
     """Stands in for the ranks of all scores, at a cost that does not depend on the number of items.
 
     A user's score is a sum over dimensions. For each negative a dimension f is drawn with
@@ -36,7 +37,16 @@ class FactorRanks:
         self._deviation_D: Tensor | None = None
         self._num_draws = 0
 
-    def at(self, encoded: Encoded, user_B: Tensor, rank_BN: Tensor, *, generator: torch.Generator) -> Tensor:
+    def draw(
+        self,
+        encoded: Encoded,
+        user_B: Tensor,
+        num_negatives: int,
+        ranks: DrawRanks,
+        *,
+        generator: torch.Generator,
+    ) -> Tensor:
+        rank_BN = ranks(user_B, num_negatives)
         order_DI, deviation_D = self._sorted(encoded)
         self._num_draws += rank_BN.numel()
         user_BD = encoded.users(user_B)
