@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_LINE: Final = 16  # floats in a cache line
 _CACHE: Final = "NUMBA_CACHE_DIR"
 _BROUGHT: Final = "RECLOOP_KERNELS"  # where an image has compiled them before
 
@@ -113,4 +114,11 @@ else:
         """Nothing to ask for."""
 
 
-__all__ = ["available", "njit", "prange", "prefetch", "use_threads"]
+@njit()
+def prefetch_row(table: Any, row: int) -> None:
+    """Ask for a row of float32, which is soon to be read."""
+    for d in range(0, table.shape[1], _LINE):
+        prefetch(table, row, d)
+
+
+__all__ = ["available", "njit", "prange", "prefetch", "prefetch_row", "use_threads"]

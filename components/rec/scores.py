@@ -11,10 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from components.compiled import njit, prange, prefetch
+from components.compiled import njit, prange, prefetch_row
 
 _AHEAD: Final = 4  # items between a row's being asked for and its being read
-_LINE: Final = 16  # floats in a cache line
 _OCCURRENCE_BITS: Final = 24  # of a sort key; the rest is the row's number
 
 
@@ -103,8 +102,7 @@ def _scores(users: Any, items: Any, user_B: Any, item_BK: Any, score_BK: Any) ->
         user = user_B[b]
         for k in range(width):
             soon = item_BK[b, min(k + _AHEAD, width - 1)]
-            for d in range(0, dim, _LINE):
-                prefetch(items, soon, d)
+            prefetch_row(items, soon)
             item, total = item_BK[b, k], np.float32(0)
             for d in range(dim):
                 total += users[user, d] * items[item, d]

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from components.compiled import njit, prange, prefetch
+from components.compiled import njit, prange, prefetch_row
 
 Table = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 _AHEAD: Final = 24  # neighbours between a row's being asked for and its being read
-_LINE: Final = 16  # floats in a cache line
 
 
 @final
@@ -130,8 +129,7 @@ def _hop_rows(
             out[row, d] = own[row, d]
         for edge in range(offsets[row], offsets[row + 1]):
             soon = neighbors[min(edge + _AHEAD, last)]
-            for d in range(0, dim, _LINE):
-                prefetch(source, soon, d)
+            prefetch_row(source, soon)
             neighbor, weight = neighbors[edge], weights[edge]
             for d in range(dim):
                 out[row, d] += weight * source[neighbor, d]

@@ -11,7 +11,7 @@ from typing import Any, Final, final
 import numpy as np
 import numpy.typing as npt
 
-from components.compiled import njit, prange, prefetch
+from components.compiled import njit, prange, prefetch_row
 from components.rec.models.dropout import place_hash, row_key
 from components.rec.models.hops import Places, SparseRows, Table
 
@@ -19,7 +19,6 @@ _NUM_BLOCKS: Final = 64  # of rows, with about as much work in each
 _ROW_COST: Final = 4  # what a row costs by itself, in neighbours
 _AHEAD: Final = 24  # neighbours between a row's being asked for and its being read
 _ROWS_AHEAD: Final = 2  # where it is the next rows' neighbours
-_LINE: Final = 16  # floats in a cache line
 
 
 @final
@@ -140,14 +139,12 @@ def _mix(blocks: Any, nodes: Any, offsets: Any, neighbors: Any, weights: Any, so
             node, later = nodes[place], nodes[min(place + _ROWS_AHEAD, last)]
             first, end = offsets[node], offsets[node + 1]
             for at in range(offsets[later], min(offsets[later] + _AHEAD, offsets[later + 1])):
-                for d in range(0, dim, _LINE):
-                    prefetch(source, neighbors[at], d)
+                prefetch_row(source, neighbors[at])
             for d in range(dim):
                 out[place, d] = 0
             for at in range(first, end):
                 if at + _AHEAD < end:
-                    for d in range(0, dim, _LINE):
-                        prefetch(source, neighbors[at + _AHEAD], d)
+                    prefetch_row(source, neighbors[at + _AHEAD])
                 neighbor, weight = neighbors[at], weights[at]
                 for d in range(dim):
                     out[place, d] += weight * source[neighbor, d]
@@ -176,8 +173,7 @@ def _pull(
                     out[place, d] += given[loss, column + d]
             while at < ends[place - begin]:
                 soon = places[min(at + _AHEAD, last)]
-                for d in range(0, dim, _LINE):
-                    prefetch(spread, soon, d)
+                prefetch_row(spread, soon)
                 sender, weight = places[at], factors[at]
                 for d in range(dim):
                     out[place, d] += weight * spread[sender, d]

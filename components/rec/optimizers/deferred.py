@@ -29,14 +29,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from components.compiled import njit, prange, prefetch
+from components.compiled import njit, prange, prefetch_row
 from components.rec.optimizers.base import BETA_1, BETA_2, EPSILON, Optimizer
 
 _EARLY: Final = 300  # before this step aⱼ changes too fast for the expansion alone
 _PER_STEP_BY_ITSELF: Final = 6
 _FADED_AFTER: Final = 600  # steps without a gradient: what is left of m would be denormal numbers
 _AHEAD: Final = 4  # rows between a row's being asked for and its being read
-_LINE: Final = 16  # floats in a cache line
 _HORIZON: Final = 40_000  # 1 − β₂ᵗ is 1 in float64 from here on
 _ORDERS: Final = 4  # S₀ … S₃
 
@@ -156,7 +155,7 @@ def _catch_up(
     rows: Any, weight: Any, first: Any, second: Any, upto: Any, step: int, learning_rate: float, sums: Any
 ) -> None:
     """Make the steps between `upto` and `step`, all of them without a gradient."""
-    num_stale, dim = 0, weight.shape[1]
+    num_stale = 0
     stale, since = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for row in rows:
         if upto[row] < step:
@@ -166,10 +165,9 @@ def _catch_up(
             upto[row] = step
     for place in prange(num_stale):
         soon = stale[min(place + _AHEAD, num_stale - 1)]
-        for d in range(0, dim, _LINE):
-            prefetch(weight, soon, d)
-            prefetch(first, soon, d)
-            prefetch(second, soon, d)
+        prefetch_row(weight, soon)
+        prefetch_row(first, soon)
+        prefetch_row(second, soon)
         row, begin = stale[place], since[place]
         count = step - begin
         if begin < _EARLY:
@@ -214,10 +212,9 @@ def _move(
     new_1, new_2 = np.float32(1 - BETA_1), np.float32(1 - BETA_2)
     for place in prange(len(rows)):
         soon = rows[min(place + _AHEAD, len(rows) - 1)]
-        for d in range(0, weight.shape[1], _LINE):
-            prefetch(weight, soon, d)
-            prefetch(first, soon, d)
-            prefetch(second, soon, d)
+        prefetch_row(weight, soon)
+        prefetch_row(first, soon)
+        prefetch_row(second, soon)
         row = rows[place]
         for d in range(weight.shape[1]):
             g = gradient[place, d]
