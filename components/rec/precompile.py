@@ -1,11 +1,11 @@
-"""Compiles every kernel for this machine, so that stages need not: `python -m components.rec.precompile`.
+"""Compiles the kernels of training for this machine: `python -m components.rec.precompile`.
 
 Each model takes a step with each sampler on a toy, and ranks.
 """
 
 import torch
 
-from components.core.recipe.training import ModelConfig, SamplerConfig, Training
+from components.core.recipe.training import AobprSampler, ModelConfig, SamplerConfig, Training
 from components.core.strategy import registered
 from components.rec.csr import Csr
 from components.rec.data import PairBatch, RankingData
@@ -19,9 +19,10 @@ def main() -> None:
     item = (user + torch.tensor([0, 1]).repeat(4)) % 5
     train, valid = Csr.from_pairs(user, item, 4), Csr.from_pairs(user[::2], (item[::2] + 2) % 5, 4)
     data = RankingData(4, 5, user, item, train=train, valid=valid)
+    samplers = [*(sampler() for sampler in registered(SamplerConfig)), AobprSampler(ranks="factors")]
     for model in registered(ModelConfig):
-        for sampler in registered(SamplerConfig):
-            training = Training(model=model(), sampler=sampler(), device="cpu")
+        for sampler in samplers:
+            training = Training(model=model(), sampler=sampler, device="cpu")
             learner = RankingLearner(training, data, build_model(training, data, seed=0), seed=0)
             for _ in range(2):
                 learner.step(PairBatch(user, item))

@@ -18,6 +18,9 @@ The moments depend on (t, n) alone and come from the sums S_k = Σⱼ bⱼ aⱼ�
 of a table: the work for a row does not depend on how long it waited. For t ≥ 300 the expansion's relative
 error is below 1e-6, for every n, v and ε. Before, the first steps are made one by one, (300 − t) / 6 of
 them; by then bⱼ has faded so far that the same bound holds for the sum.
+
+Looking at a row moves its weights alone. m and √v stay as of its last gradient; what has faded of them since
+then is a factor each. After 256 steps without a gradient no weight moves any more.
 """
 
 import math
@@ -34,7 +37,8 @@ from components.rec.optimizers.base import BETA_1, BETA_2, EPSILON, Optimizer
 
 _EARLY: Final = 300  # before this step aⱼ changes too fast for the expansion alone
 _PER_STEP_BY_ITSELF: Final = 6
-_FADED_AFTER: Final = 600  # steps without a gradient: what is left of m would be denormal numbers
+_FADED_AFTER: Final = 256  # steps without a gradient: what is left of m, 2e-12 of it, moves no weight
+_USUAL: Final = 64  # steps without a gradient whose expansion is made once for all rows
 _AHEAD: Final = 4  # rows between a row's being asked for and its being read
 _HORIZON: Final = 40_000  # 1 − β₂ᵗ is 1 in float64 from here on
 _ORDERS: Final = 4  # S₀ … S₃
@@ -90,29 +94,32 @@ class DeferredAdam(Optimizer):
 
 @final
 class _Table:
-    """A parameter (rows, D), its moments, and the step up to which each row stands."""
+    """A parameter (rows, D), m and √v, and for each row the step of its last gradient, as which those
+    two stand, and the step up to which its weights stand."""
 
     def __init__(self, parameter: nn.Parameter) -> None:
         self.parameter = parameter
-        self._first, self._second = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        self._first, self._root = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        self._since = torch.zeros(len(parameter), dtype=torch.int64)
         self._upto = torch.zeros(len(parameter), dtype=torch.int64)
 
     def state(self) -> dict[str, Tensor]:
-        return {"first": self._first, "second": self._second, "upto": self._upto}
+        return {"first": self._first, "root": self._root, "since": self._since, "upto": self._upto}
 
     def catch_up(self, rows: npt.NDArray[np.int64], step: int, learning_rate: float) -> None:
-        weight, first, second, upto = self._arrays()
-        _catch_up(rows, weight, first, second, upto, step, learning_rate, SUMS)
+        weight, first, root, since, upto = self._arrays()
+        _catch_up(rows, weight, first, root, since, upto, step, learning_rate, SUMS, FADES)
 
     def move(self, rows: npt.NDArray[np.int64], gradient: Floats, step: int, learning_rate: float) -> None:
         assert not len(rows) or self._upto.numpy()[rows].min() == step - 1
         correction_1, correction_2 = 1 - BETA_1**step, math.sqrt(1 - BETA_2**step)
-        weight, first, second, upto = self._arrays()
-        _move(rows, gradient, weight, first, second, upto, step, learning_rate / correction_1, correction_2)
+        weight, first, root, since, upto = self._arrays()
+        rate = learning_rate / correction_1
+        _move(rows, gradient, weight, first, root, since, upto, step, rate, correction_2, FADES)
 
     def _arrays(self) -> tuple[Any, ...]:
-        parts = (self.parameter.detach(), self._first.detach(), self._second.detach(), self._upto)
-        return tuple(part.numpy() for part in parts)
+        parts = (self.parameter.detach(), self._first.detach(), self._root.detach())
+        return tuple(part.numpy() for part in (*parts, self._since, self._upto))
 
 
 def _sums() -> npt.NDArray[np.float64]:
@@ -131,95 +138,111 @@ def _sums() -> npt.NDArray[np.float64]:
 
 
 SUMS: Final = _sums()
+FADES: Final = np.stack([BETA_1 ** np.arange(4096.0), BETA_2 ** (np.arange(4096.0) / 2)])  # β₁ⁿ, β₂^(n/2)
 
 
 @njit()
-def _expansion(step: int, count: int, sums: Any) -> tuple[float, float, float, float]:
+def _fades(count: int, fades: Any) -> tuple[float, float]:
+    """β₁ⁿ and β₂^(n/2)."""
+    if count < fades.shape[1]:
+        return fades[0, count], fades[1, count]
+    return 0.0, BETA_2 ** (count / 2)
+
+
+@njit()
+def _expansion(step: int, count: int, sums: Any, fades: Any) -> tuple[float, float, float, float]:
     """S₀, ā, μ₂ and μ₃ of `count` steps after `step`."""
     last = sums.shape[1] - 1
     begin, end = min(step, last), min(step + count, last)
-    root = math.sqrt(BETA_2)
-    fade, ratio, faded = root ** (count + 1), BETA_1, BETA_1 ** (count + 1)
+    ratio_2 = math.sqrt(BETA_2)
+    faded, fade = _fades(count + 1, fades)
+    ratio = BETA_1
     s0 = ratio * sums[0, begin] - faded * sums[0, end]
-    ratio, faded = ratio * root, faded * fade
+    ratio, faded = ratio * ratio_2, faded * fade
     e1 = (ratio * sums[1, begin] - faded * sums[1, end]) / s0
-    ratio, faded = ratio * root, faded * fade
+    ratio, faded = ratio * ratio_2, faded * fade
     e2 = (ratio * sums[2, begin] - faded * sums[2, end]) / s0
-    ratio, faded = ratio * root, faded * fade
+    ratio, faded = ratio * ratio_2, faded * fade
     e3 = (ratio * sums[3, begin] - faded * sums[3, end]) / s0
     return s0, e1, e2 - e1 * e1, e3 - 3 * e1 * e2 + 2 * e1 * e1 * e1
 
 
 @njit(parallel=True)
 def _catch_up(
-    rows: Any, weight: Any, first: Any, second: Any, upto: Any, step: int, learning_rate: float, sums: Any
-) -> None:
-    """Make the steps between `upto` and `step`, all of them without a gradient."""
+    rows: Any, weight: Any, first: Any, root: Any, since: Any, upto: Any, step: int, learning_rate: float,
+    sums: Any, fades: Any,
+) -> None:  # fmt: skip
+    """Make the steps between `upto` and `step`, all of them without a gradient. Moments are left as they
+    are: most rows that a sampler looks at are not about to get a gradient."""
     num_stale = 0
-    stale, since = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    stale, begins = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for row in rows:
-        if upto[row] < step:
-            if upto[row] > 0:  # before its first gradient a row does not move
-                stale[num_stale], since[num_stale] = row, upto[row]
-                num_stale += 1
-            upto[row] = step
+        begin, last = upto[row], since[row]
+        stale[num_stale], begins[num_stale] = row, begin
+        # before its first gradient a row does not move; no branch that a processor could guess wrong
+        num_stale += (begin < step) & (last > 0) & (begin - last < _FADED_AFTER)
+        upto[row] = step
+    usual = np.empty((_USUAL if num_stale > _USUAL else 1, 4))
+    for count in range(1, len(usual)):
+        if step - count >= _EARLY:
+            usual[count] = _expansion(step - count, count, sums, fades)
     for place in prange(num_stale):
         soon = stale[min(place + _AHEAD, num_stale - 1)]
         prefetch_row(weight, soon)
         prefetch_row(first, soon)
-        prefetch_row(second, soon)
-        row, begin = stale[place], since[place]
-        count = step - begin
+        prefetch_row(root, soon)
+        row, begin = stale[place], begins[place]
+        count, waited = step - begin, begin - since[row]
         if begin < _EARLY:
             one_by_one = min(count, (_EARLY - begin) // _PER_STEP_BY_ITSELF)
-            for j in range(1, one_by_one + 1):
-                scale = learning_rate * BETA_1 / (1 - BETA_1 ** (begin + j))
-                mean = math.sqrt(BETA_2 / (1 - BETA_2 ** (begin + j)))
-                _follow(weight, first, second, row, (scale, mean, 0.0, 0.0), BETA_1, BETA_2)
-            begin, count = begin + one_by_one, count - one_by_one
+            for _ in range(one_by_one):
+                begin, count = begin + 1, count - 1
+                scale = learning_rate * BETA_1 / (1 - BETA_1**begin)
+                mean = math.sqrt(BETA_2 / (1 - BETA_2**begin))
+                _follow(weight, first, root, row, _fades(waited, fades), (scale, mean, 0.0, 0.0))
+                waited += 1
         if count > 0:
-            total, mean, moment_2, moment_3 = _expansion(begin, count, sums)
-            fade = BETA_1**count if count < _FADED_AFTER else 0.0
+            if count < len(usual) and begin >= _EARLY:
+                total, mean, moment_2, moment_3 = usual[count]
+            else:
+                total, mean, moment_2, moment_3 = _expansion(begin, count, sums, fades)
             moments = (learning_rate * total, mean, moment_2, moment_3)
-            _follow(weight, first, second, row, moments, fade, BETA_2**count)
+            _follow(weight, first, root, row, _fades(waited, fades), moments)
 
 
 @njit()
-def _follow(
-    weight: Any, first: Any, second: Any, row: int, moments: Any, fade_1: float, fade_2: float
-) -> None:
-    """Move a row by its moments, and let them fade."""
-    b, a = np.float32(moments[0]), np.float32(moments[1])
-    mu_2, mu_3 = np.float32(moments[2]), np.float32(moments[3])
-    keep_1, keep_2 = np.float32(fade_1), np.float32(fade_2)
+def _follow(weight: Any, first: Any, root: Any, row: int, faded: Any, moments: Any) -> None:
+    """Move a row by its moments, of which so much has faded."""
+    b, a = np.float32(faded[0] * moments[0]), np.float32(moments[1])
+    mu_2, mu_3, fade = np.float32(moments[2]), np.float32(moments[3]), np.float32(faded[1])
     for d in range(weight.shape[1]):
-        m, root = first[row, d], np.sqrt(second[row, d])
-        inverse = np.float32(1) / (a * root + np.float32(EPSILON))
-        q = root * inverse
-        weight[row, d] -= b * m * inverse * (np.float32(1) + q * q * (mu_2 - q * mu_3))
-        first[row, d] = m * keep_1
-        second[row, d] *= keep_2
+        s = fade * root[row, d]
+        inverse = np.float32(1) / (a * s + np.float32(EPSILON))
+        q = s * inverse
+        weight[row, d] -= b * first[row, d] * inverse * (np.float32(1) + q * q * (mu_2 - q * mu_3))
 
 
 @njit(parallel=True)
 def _move(
-    rows: Any, gradient: Any, weight: Any, first: Any, second: Any, upto: Any, step: int, rate: float,
-    correction: float,
+    rows: Any, gradient: Any, weight: Any, first: Any, root: Any, since: Any, upto: Any, step: int,
+    rate: float, correction: float, fades: Any,
 ) -> None:  # fmt: skip
-    """One step of Adam for rows that stand at the step before."""
-    eta, root = np.float32(rate), np.float32(1 / correction)
-    epsilon, keep_1, keep_2 = np.float32(EPSILON), np.float32(BETA_1), np.float32(BETA_2)
+    """One step of Adam for rows whose weights stand at the step before."""
+    eta, unbiased = np.float32(rate), np.float32(1 / correction)
+    epsilon = np.float32(EPSILON)
     new_1, new_2 = np.float32(1 - BETA_1), np.float32(1 - BETA_2)
     for place in prange(len(rows)):
         soon = rows[min(place + _AHEAD, len(rows) - 1)]
         prefetch_row(weight, soon)
         prefetch_row(first, soon)
-        prefetch_row(second, soon)
+        prefetch_row(root, soon)
         row = rows[place]
+        fade, root_fade = _fades(step - since[row], fades)
+        keep_1, keep_2 = np.float32(fade), np.float32(root_fade * root_fade)
         for d in range(weight.shape[1]):
             g = gradient[place, d]
             m = keep_1 * first[row, d] + new_1 * g
-            v = keep_2 * second[row, d] + new_2 * g * g
-            first[row, d], second[row, d] = m, v
-            weight[row, d] -= eta * m / (np.sqrt(v) * root + epsilon)
-        upto[row] = step
+            s = np.sqrt(keep_2 * root[row, d] * root[row, d] + new_2 * g * g)
+            first[row, d], root[row, d] = m, s
+            weight[row, d] -= eta * m / (s * unbiased + epsilon)
+        since[row] = upto[row] = step

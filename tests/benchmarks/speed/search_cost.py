@@ -1,10 +1,12 @@
 """What AutoSample costs: a search step with T samplers against a step with one, and search + retrain against
 training with every candidate.
 
-python -m tests.benchmarks.speed.search_cost [--model mf|lightgcn|ngcf] [--dataset DIR] [--samplers N]
+python -m tests.benchmarks.speed.search_cost [--model mf|lightgcn|ngcf]
+python -m tests.benchmarks.speed.search_cost --recipe FILE --dataset DIR [--set KEY=VALUE …]
 
-Steps are measured on a set like Alibaba's. With a prepared dataset (the directory of a dataset artifact)
-both ways of finding a sampler are run to convergence on it, as the stages run them.
+Steps are measured on a set like Alibaba's. With a recipe and the dataset artifact that it led to, both ways
+of finding a sampler are run on it until they stop by themselves: the recipe's search with its retraining, and
+one training from random weights with each of the search's candidates.
 """
 
 import argparse
@@ -16,6 +18,8 @@ from pathlib import Path
 import torch
 
 from components.core.checkpoint import Checkpoint
+from components.core.recipe import Recipe
+from components.core.recipe.reading import read_recipe
 from components.core.recipe.search import AutoSample
 from components.core.recipe.training import Training
 from components.rec.allocator import keep_large_buffers
@@ -87,30 +91,33 @@ def cost_of_steps(kind: str, *, seconds: float, rounds: int) -> str:
     return table(("", "positives/s", "ms a step", "× uniform alone", "× search with T = 1", "aim"), rows)
 
 
-def cost_in_all(kind: str, dataset: Path, count: int, epochs_at_most: int) -> str:
-    """A table: seconds of search and retrain, and of training with each candidate to convergence."""
+def cost_in_all(recipe: Recipe, dataset: Path) -> str:
+    """A table: seconds of search and retrain, and of training with each candidate."""
+    config, training = recipe.search, recipe.training
+    assert isinstance(config, AutoSample)
     keep_large_buffers()
     data = RankingData.load(dataset, torch.device("cpu"))
-    section = agreement.training(kind, batch_size=BATCH_SIZE).model_copy(update={"epochs": epochs_at_most})
-    config = _autosample(count).model_copy(update={"epochs": epochs_at_most})
+    for sampler in config.samplers:  # compiles what compiles
+        _train(training.model_copy(update={"sampler": sampler, "epochs": 1}), data)
 
     start = time.perf_counter()
-    found = search(config, section, data, seed=0, checkpoint=_NoCheckpoint())
+    found = search(config, training, data, seed=recipe.seed, checkpoint=_NoCheckpoint())
     searched = time.perf_counter() - start
-    chosen = Training.model_validate(section.model_dump(by_alias=True) | found.policy.patch)
+    chosen = Training.model_validate(training.model_dump(by_alias=True) | found.policy.patch)
     retrained, retraining = _train(chosen, data, found.weights)
     total = searched + retraining
+    outcome = _outcome(found.trajectory)
     rows = [
-        ("search", f"{searched:.1f}", str(found.trajectory.epochs), f"{found.trajectory.best_value:.4f}"),
+        ("search", f"{searched:.1f}", *outcome),
         (f"retrain with {chosen.sampler.kind}", f"{retraining:.1f}", *_outcome(retrained)),
     ]
     every = 0.0
-    for sampler in SAMPLERS[:count]:
-        result, seconds = _train(_with_sampler(section, sampler), data, None)
+    for sampler in config.samplers:
+        result, seconds = _train(training.model_copy(update={"sampler": sampler}), data)
         every += seconds
-        rows.append((f"from random weights with {sampler['kind']}", f"{seconds:.1f}", *_outcome(result)))
+        rows.append((f"from random weights with {sampler.kind}", f"{seconds:.1f}", *_outcome(result)))
     title = f"\nsearch + retrain {total:.1f} s, every candidate {every:.1f} s: {total / every:.2f} ×\n\n"
-    return title + table(("", "seconds", "epochs", section.metric), rows)
+    return title + table(("", "seconds", "epochs", f"best {training.metric}", "in epoch"), rows)
 
 
 def _prepare(kind: str) -> tuple[RankingData, Training]:
@@ -138,7 +145,7 @@ def _stepping(learner: Learner, data: RankingData) -> Work:
 
 
 def _train(
-    section: Training, data: RankingData, weights: dict[str, torch.Tensor] | None
+    section: Training, data: RankingData, weights: Mapping[str, torch.Tensor] | None = None
 ) -> tuple[Fit, float]:
     start = time.perf_counter()
     model = build_model(section, data, seed=0)
@@ -157,8 +164,8 @@ def _train(
     return result, time.perf_counter() - start
 
 
-def _outcome(result: Fit) -> tuple[str, str]:
-    return str(result.epochs), f"{result.best_value:.4f}"
+def _outcome(result: Fit) -> tuple[str, str, str]:
+    return str(result.epochs), f"{result.best_value:.4f}", str(result.best_epoch)
 
 
 def main() -> None:
@@ -166,13 +173,14 @@ def main() -> None:
     parser.add_argument("--model", choices=["mf", "lightgcn", "ngcf"], default="mf")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--dataset", type=Path, help="a prepared dataset: both ways to convergence")
-    parser.add_argument("--samplers", type=int, default=len(SAMPLERS), help="candidates on that dataset")
-    parser.add_argument("--epochs", type=int, default=200, help="at most, on that dataset")
+    parser.add_argument("--recipe", type=Path, help="both ways in all, as this recipe has them")
+    parser.add_argument("--dataset", type=Path, help="the dataset artifact that the recipe led to")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `recloop run`")
     arguments = parser.parse_args()
     print(machine.measure(), "\n", flush=True)
-    if arguments.dataset:
-        print(cost_in_all(arguments.model, arguments.dataset, arguments.samplers, arguments.epochs))
+    if arguments.recipe:
+        recipe = read_recipe(arguments.recipe, arguments.set)
+        print(cost_in_all(recipe, arguments.dataset))
     else:
         print(cost_of_steps(arguments.model, seconds=arguments.seconds, rounds=arguments.rounds))
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from components.compiled import available
 from components.rec.optimizers.base import BETA_1, BETA_2, EPSILON
-from components.rec.optimizers.deferred import SUMS, DeferredAdam, _expansion
+from components.rec.optimizers.deferred import FADES, SUMS, DeferredAdam, _expansion
 from components.rec.optimizers.dense import DenseAdam
 
 pytestmark = pytest.mark.skipif(not available(), reason="Numba is not installed")
@@ -82,10 +82,31 @@ def test_the_expansion_equals_the_sum(begin: int, count: int, exponent: float) -
     a = BETA_2 ** (j / 2) / np.sqrt(1 - BETA_2 ** (begin + j))
     b = BETA_1**j / (1 - BETA_1 ** (begin + j))
     expected = float((b / (a * root + EPSILON)).sum())
-    total, mean, moment_2, moment_3 = _expansion(begin, count, SUMS)
+    total, mean, moment_2, moment_3 = _expansion(begin, count, SUMS, FADES)
     q = root / (mean * root + EPSILON)
     found = total / (mean * root + EPSILON) * (1 + q * q * (moment_2 - q * moment_3))
     assert math.isclose(found, expected, rel_tol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=6), st.integers(1, 400))
+def test_being_looked_at_on_the_way_changes_nothing(waits: list[int], first: int) -> None:
+    """Weights that are brought up to date in several parts, until long after the moments have faded."""
+    often, once = Twins(), Twins()
+    gradient = torch.full((1, DIM), 1e-3)
+    for step in range(first + sum(waits)):
+        row = torch.tensor([1 if step == first - 1 else 0])
+        for twins in (often, once):
+            twins.step(row, gradient)
+        if step >= first and step - first in [sum(waits[:end]) - 1 for end in range(1, len(waits) + 1)]:
+            often.deferred.catch_up("table", torch.tensor([1]))
+    for twins in (often, once):
+        assert twins.distance() < 2e-5
+    assert torch.allclose(often.table[1], once.table[1], rtol=0, atol=1e-7)
+    later = torch.full((1, DIM), -2e-3)
+    for twins in (often, once):
+        twins.step(torch.tensor([1]), later)
+    assert torch.allclose(often.table[1], once.table[1], rtol=0, atol=1e-7)
 
 
 def test_rows_that_are_looked_at_stand_as_if_nothing_had_been_put_off() -> None:

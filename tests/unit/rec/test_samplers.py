@@ -15,7 +15,7 @@ from components.core.strategy import Strategy
 from components.rec.data import RankingData
 from components.rec.models.base import Encoded, PlainEncoded, Tables
 from components.rec.objective import build_sampler
-from components.rec.samplers import exact_ranks
+from components.rec.samplers import exact_ranks, factor_ranks
 from components.rec.samplers import unobserved as unobserved_items
 from tests.unit.rec.conftest import make_data
 
@@ -138,7 +138,16 @@ def test_a_user_who_knows_every_item_is_refused(config: Strategy) -> None:
         build_sampler(config, data)
 
 
-@pytest.mark.parametrize("config", [UniformSampler(), PopularitySampler(), PopularitySampler(beta=3)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        UniformSampler(),
+        PopularitySampler(),
+        PopularitySampler(beta=3),
+        AobprSampler(**{"lambda": 3, "ranks": "factors"}),
+        AobprSampler(**{"lambda": 100, "ranks": "factors"}),
+    ],
+)
 def test_the_compiled_draw_equals_the_plain_one(config: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(2)
     pairs = [
@@ -149,14 +158,23 @@ def test_the_compiled_draw_equals_the_plain_one(config: Strategy, monkeypatch: p
     ]
     data, users = make_data(31, 50, pairs, []), torch.arange(31).repeat(40)
 
+    tables = Tables(torch.randn(31, 6, generator=generator), torch.randn(50, 6, generator=generator))
+
     def drawn() -> Tensor:
-        world = data, PlainEncoded(Tables(torch.zeros(31, 1), torch.zeros(50, 1)), Tables(users, users))
         seeded = torch.Generator().manual_seed(9)
-        return build_sampler(config, data).sample(world[1], users, 5, generator=seeded)
+        return build_sampler(config, data).sample(PlainEncoded(tables, tables), users, 5, generator=seeded)
 
     compiled = drawn()
-    monkeypatch.setattr(unobserved_items, "takes_kernels", lambda tensor: False)
+    for module in (unobserved_items, factor_ranks):
+        monkeypatch.setattr(module, "takes_kernels", lambda tensor: False)
     assert torch.equal(compiled, drawn())
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False), min_size=2, max_size=40), st.integers(1, 2))
+def test_sorted_integers_order_as_sorted_values(values: list[float], dim: int) -> None:
+    """Equal values, zeros of both signs and infinities included."""
+    items_ID = torch.tensor(values[: len(values) // dim * dim]).reshape(-1, dim)
+    assert torch.equal(factor_ranks._descending(items_ID), factor_ranks.descending_order(items_ID))
 
 
 @pytest.mark.parametrize("scale", [0.7, 3.0])
