@@ -38,7 +38,6 @@ from components.rec.optimizers.base import BETA_1, BETA_2, EPSILON, Optimizer
 _EARLY: Final = 300  # before this step aⱼ changes too fast for the expansion alone
 _PER_STEP_BY_ITSELF: Final = 6
 _FADED_AFTER: Final = 256  # steps without a gradient: what is left of m, 2e-12 of it, moves no weight
-_USUAL: Final = 64  # steps without a gradient whose expansion is made once for all rows
 _AHEAD: Final = 4  # rows between a row's being asked for and its being read
 _HORIZON: Final = 40_000  # 1 − β₂ᵗ is 1 in float64 from here on
 _ORDERS: Final = 4  # S₀ … S₃
@@ -172,8 +171,7 @@ def _catch_up(
     rows: Any, weight: Any, first: Any, root: Any, since: Any, upto: Any, step: int, learning_rate: float,
     sums: Any, fades: Any,
 ) -> None:  # fmt: skip
-    """Make the steps between `upto` and `step`, all of them without a gradient. Moments are left as they
-    are: most rows that a sampler looks at are not about to get a gradient."""
+    """Make the steps between `upto` and `step`, all without a gradient; m and √v are left as they are."""
     num_stale = 0
     stale, begins = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for row in rows:
@@ -182,10 +180,6 @@ def _catch_up(
         # before its first gradient a row does not move; no branch that a processor could guess wrong
         num_stale += (begin < step) & (last > 0) & (begin - last < _FADED_AFTER)
         upto[row] = step
-    usual = np.empty((_USUAL if num_stale > _USUAL else 1, 4))
-    for count in range(1, len(usual)):
-        if step - count >= _EARLY:
-            usual[count] = _expansion(step - count, count, sums, fades)
     for place in prange(num_stale):
         soon = stale[min(place + _AHEAD, num_stale - 1)]
         prefetch_row(weight, soon)
@@ -202,10 +196,7 @@ def _catch_up(
                 _follow(weight, first, root, row, _fades(waited, fades), (scale, mean, 0.0, 0.0))
                 waited += 1
         if count > 0:
-            if count < len(usual) and begin >= _EARLY:
-                total, mean, moment_2, moment_3 = usual[count]
-            else:
-                total, mean, moment_2, moment_3 = _expansion(begin, count, sums, fades)
+            total, mean, moment_2, moment_3 = _expansion(begin, count, sums, fades)
             moments = (learning_rate * total, mean, moment_2, moment_3)
             _follow(weight, first, root, row, _fades(waited, fades), moments)
 
