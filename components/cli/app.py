@@ -184,6 +184,29 @@ def run(
 
 
 @app.command()
+def study(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A YAML file, or the name of an included study.")
+    ],
+    data: Annotated[list[str], typer.Option("--data", metavar="NAME", help="Only these data sets.")] = [],  # noqa: B006
+    model: Annotated[list[str], typer.Option("--model", metavar="NAME", help="Only these models.")] = [],  # noqa: B006
+    seed: Annotated[list[int], typer.Option("--seed", metavar="N", help="Only these seeds.")] = [],  # noqa: B006
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Cells at a time; they share the cores.")
+    ] = 1,
+) -> None:
+    """Compare samplers and searches over data, models and seeds, in tables and figures.
+
+    [cyan]recloop study autosample --data ml-100k --jobs 2[/cyan]
+
+    What is done is skipped: a study that was stopped goes on where it was.
+    """
+    from components.cli.studying import run_study
+
+    print(run_study(study, data=data, models=model, seeds=seed, jobs=jobs))
+
+
+@app.command()
 def recommend(
     model: Model,
     users: Users,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 _CHUNK_BYTES = 1 << 20
-_NO_RESULTS = {"cli", "telemetry"}
+_NO_RESULTS = {"cli", "study", "telemetry"}
 
 
 def canonical_json(value: Any) -> str:

@@ -15,24 +15,29 @@ def find(named: str) -> Path:
     Raises:
         InvalidInputError: there is none.
     """
+    return find_file(named, "recipe", _FOLDER)
+
+
+def find_file(named: str, kind: str, folder: Path) -> Path:
+    """The same for what else is included with the project, in a folder of its own."""
     path = Path(named).expanduser()
     if path.is_file():
         return path.absolute()
-    known = included()
+    known = included(folder)
     if named in known:
         return known[named]
     from components.core.recipe.mistakes import did_you_mean
 
-    where = ", ".join(str(folder) for folder in _folders())
+    where = ", ".join(str(place) for place in _places(folder))
     raise InvalidInputError(
-        f"recipe {named!r}: there is no such file, nor a recipe of that name in {where}"
+        f"{kind} {named!r}: there is no such file, nor a {kind} of that name in {where}"
         f"{did_you_mean(named, sorted(known))} (there: {', '.join(sorted(known)) or 'none'})"
     )
 
 
-def included() -> dict[str, Path]:
-    """Recipes by name; the first folder that has one wins."""
-    files = [path for folder in _folders() for path in sorted(folder.glob("*.y*ml"))]
+def included(folder: Path = _FOLDER) -> dict[str, Path]:
+    """Files by name, recipes unless another folder is named; the first place that has one wins."""
+    files = [path for place in _places(folder) for path in sorted(place.glob("*.y*ml"))]
     return {path.stem: path for path in reversed(files)}
 
 
@@ -41,7 +46,7 @@ def complete(incomplete: str) -> Iterator[str]:
     return (name for name in sorted(included()) if name.startswith(incomplete))
 
 
-def _folders() -> list[Path]:
+def _places(folder: Path) -> list[Path]:
     """The project's: $RECLOOP_HOME or the working directory; then the checkout that this package lies in."""
     homes = [Path(os.environ.get("RECLOOP_HOME") or "."), Path(__file__).parents[2]]
-    return list(dict.fromkeys(home.absolute() / _FOLDER for home in homes))
+    return list(dict.fromkeys(home.absolute() / folder for home in homes))

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -27,6 +27,7 @@ from components.rec.ranking import hits, rank
 from components.rec.weights import load_tensors, prefixed, save_tensors, without_prefix
 
 logger = logging.getLogger(__name__)
+Watch = Callable[[Mapping[str, float]], None]
 _CHECKPOINT_EVERY_S = 20.0
 _CHECKPOINT_SHARE = 0.1  # of the time at most goes into saving, however large the state
 _STATE_FILE, _LOOP_FILE = "state.safetensors", "loop.json"
@@ -84,9 +85,18 @@ class Fit:
 
 
 def fit(
-    learner: Learner, data: RankingData, schedule: Schedule, *, seed: int, checkpoint: Checkpoint, name: str
+    learner: Learner,
+    data: RankingData,
+    schedule: Schedule,
+    *,
+    seed: int,
+    checkpoint: Checkpoint,
+    name: str,
+    watch: Watch | None = None,
 ) -> Fit:
     """Train until the validation metric has not improved for `patience` validations.
+
+    `watch` is told every epoch's record, and ends the training by raising.
 
     After a kill the same call goes on from its last checkpoint, which may lie within an epoch, and ends
     with the same result. A signal to stop is followed by a checkpoint.
@@ -117,6 +127,8 @@ def fit(
             result.seconds += time.monotonic() - run.began
             run.start_epoch()
             logger.info("epoch %d: %s", epoch, _line(record, schedule.metric))
+            if watch is not None:
+                watch(record)
             if saves.save_if_due():
                 break
     return result

@@ -10,8 +10,8 @@ from components.core.hashing import derive_seed
 from components.core.recipe.training import Training
 from components.rec.data import PairBatch, RankingData
 from components.rec.losses.base import PairwiseLoss
-from components.rec.models.base import BuildModel, Encoded, RankingModel
-from components.rec.samplers.base import Sampler
+from components.rec.models.base import BuildModel, Encoded, HopEncoded, RankingModel
+from components.rec.samplers.base import Mixed, NegativeSource, Sampler
 
 
 @final
@@ -47,6 +47,23 @@ class PairwiseObjective:
         own_l2_T = pairs.item_l2_BK[:, 1:].reshape(negative_BTN.shape).sum(dim=(0, 2))
         return Objective(loss_BT.mean(dim=0), (shared_l2 + own_l2_T) / size)
 
+    def of_mixed(self, encoded: HopEncoded, batch: PairBatch, negatives: Mixed) -> Objective:
+        """The same with one set of negatives that are no items: T = 1."""
+        size, num_negatives, num_hops = negatives.item_BNL.shape
+        items = torch.cat([batch.item[:, None], negatives.item_BNL.reshape(size, -1)], dim=1)
+        pairs = encoded.hop_pairs(batch.user, items)
+        positive_B1L, share_BNL = pairs.score_BKL[:, :1], negatives.share_BNL
+        of_items = pairs.score_BKL[:, 1:].reshape(size, num_negatives, num_hops, num_hops)
+        own_BNL = of_items.diagonal(dim1=2, dim2=3)  # what a hop's item contributes at that hop
+        negative_BN = (share_BNL * positive_B1L + (1 - share_BNL) * own_BNL).sum(dim=2)
+        loss_B = self._loss(positive_B1L.sum(dim=2).squeeze(1), negative_BN)
+        positive_B1D = pairs.ego_BKD[:, :1]
+        first_BND = pairs.ego_BKD[:, 1:].reshape(size, num_negatives, num_hops, -1)[:, :, 0]
+        share_BN1 = share_BNL[:, :, :1]
+        ego_BND = share_BN1 * positive_B1D + (1 - share_BN1) * first_BND
+        l2 = pairs.user_l2_B.sum() + (positive_B1D.square().sum() + ego_BND.square().sum()) / 2
+        return Objective(loss_B.mean()[None], (l2 / size)[None])
+
 
 def build_model(training: Training, data: RankingData, seed: int) -> RankingModel:
     """A freshly initialised model on the data's device."""
@@ -55,7 +72,14 @@ def build_model(training: Training, data: RankingData, seed: int) -> RankingMode
     return build(training.model, data, generator=generator).to(data.user.device)
 
 
+def build_negatives(config: object, data: RankingData) -> NegativeSource:
+    """A sampler or a mixer from its config."""
+    source: NegativeSource = config.load()(config, data)  # type: ignore[attr-defined]  # any registered one
+    return source
+
+
 def build_sampler(config: object, data: RankingData) -> Sampler:
     """A sampler from its config."""
-    sampler: Sampler = config.load()(config, data)  # type: ignore[attr-defined]  # any registered config
-    return sampler
+    source = build_negatives(config, data)
+    assert isinstance(source, Sampler)
+    return source

@@ -13,18 +13,22 @@ from components.core.policy import Policy
 from components.core.recipe.search import SearchConfig
 from components.core.recipe.training import (
     AobprSampler,
+    LightGcn,
     LossConfig,
     MatrixFactorization,
     ModelConfig,
+    NegativesConfig,
+    Ngcf,
     SamplerConfig,
     Training,
 )
 from components.core.strategy import Strategy, registered
-from components.rec.data import RankingData
+from components.rec.data import PairBatch, RankingData
 from components.rec.learner import RankingLearner
 from components.rec.loop import Schedule, fit, validate
-from components.rec.models.base import PlainEncoded, Tables
-from components.rec.objective import build_model, build_sampler
+from components.rec.models.base import HopEncoded, PlainEncoded, Tables
+from components.rec.objective import build_model, build_negatives, build_sampler
+from components.rec.samplers.base import Mixer
 from tests.unit.rec.conftest import clustered as clustered
 from tests.unit.rec.conftest import make_data
 
@@ -36,7 +40,12 @@ SAMPLERS = pytest.mark.parametrize(
         AobprSampler(kept=3),
         AobprSampler(ranks="factors"),
     ],
-    ids=["uniform", "popularity", "dns", "aobpr", "aobpr-kept", "aobpr-factors"],
+    ids=["uniform", "popularity", "dns", "aobpr", "srns", "aobpr-kept", "aobpr-factors"],
+)
+MIXERS = pytest.mark.parametrize(
+    "config",
+    [kind() for kind in registered(NegativesConfig) if kind not in registered(SamplerConfig)],
+    ids=["mixgcf"],
 )
 LOSSES, SEARCHES = registered(LossConfig), registered(SearchConfig)
 
@@ -156,7 +165,8 @@ def test_sampler_draws_only_unobserved_items(config: Strategy, seed: int, num_ne
     data = make_data(5, 9, pairs, [])
     users, items = torch.randn(5, 3, generator=generator), torch.randn(9, 3, generator=generator)
     encoded = PlainEncoded(Tables(users, items), Tables(users, items))
-    batch = torch.randint(0, 5, (40,), generator=generator)
+    user, item = (torch.randint(0, count, (40,), generator=generator) for count in (5, 9))
+    batch = PairBatch(user, item)
     sampler, twin = build_sampler(config, data), build_sampler(config, data)
 
     drawn = sampler.sample(encoded, batch, num_negatives, generator=torch.Generator().manual_seed(seed))
@@ -166,8 +176,8 @@ def test_sampler_draws_only_unobserved_items(config: Strategy, seed: int, num_ne
     assert drawn.dtype == torch.int64
     assert torch.equal(drawn, again)
     observed = set(pairs)
-    for user, row in zip(batch.tolist(), drawn.tolist(), strict=True):
-        assert all(0 <= item < 9 and (user, item) not in observed for item in row)
+    for of, row in zip(user.tolist(), drawn.tolist(), strict=True):
+        assert all(0 <= item < 9 and (of, item) not in observed for item in row)
 
 
 @SAMPLERS
@@ -182,9 +192,53 @@ def test_sampler_leaves_the_global_randomness_alone(config: Strategy, clustered:
     torch.manual_seed(1)
     before = torch.get_rng_state()
     build_sampler(config, clustered).sample(
-        encoded, torch.arange(10), 2, generator=torch.Generator().manual_seed(1)
+        encoded, PairBatch(torch.arange(10), torch.arange(10)), 2, generator=torch.Generator().manual_seed(1)
     )
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# -- mixers
+
+
+@MIXERS
+@pytest.mark.parametrize(
+    "model", [LightGcn(dim=4, num_layers=2), Ngcf(dim=4, layer_dims=(3, 5))], ids=["lightgcn", "ngcf"]
+)
+def test_mixer_mixes_only_unobserved_items(config: Strategy, model: Strategy, clustered: RankingData) -> None:
+    mixer, twin = build_negatives(config, clustered), build_negatives(config, clustered)
+    assert isinstance(mixer, Mixer)
+    assert isinstance(twin, Mixer)
+    encoded = build_model(Training(model=model), clustered, seed=1).encode()
+    assert isinstance(encoded, HopEncoded)
+    batch = PairBatch(clustered.user[:50], clustered.item[:50])
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    mixed = mixer.mix(encoded, batch, 2, generator=torch.Generator().manual_seed(3))
+    again = twin.mix(encoded, batch, 2, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert mixed.item_BNL.shape == mixed.share_BNL.shape == (50, 2, 3)
+    assert torch.equal(mixed.item_BNL, again.item_BNL)
+    assert torch.equal(mixed.share_BNL, again.share_BNL)
+    assert ((mixed.share_BNL >= 0) & (mixed.share_BNL < 1)).all()
+    observed = set(zip(clustered.user.tolist(), clustered.item.tolist(), strict=True))
+    for user, items in zip(batch.user.tolist(), mixed.item_BNL.flatten(1).tolist(), strict=True):
+        assert all((user, item) not in observed for item in items)
+
+
+@MIXERS
+def test_mixer_refuses_a_user_without_negatives(config: Strategy) -> None:
+    with pytest.raises(InvalidInputError, match="no negative is left"):
+        build_negatives(config, make_data(2, 2, [(0, 0), (0, 1), (1, 0)], []))
+
+
+@MIXERS
+def test_a_graph_model_learns_with_a_mixer(config: Strategy, clustered: RankingData, tmp_path: Path) -> None:
+    training = Training(model=LightGcn(), sampler=config, learning_rate=0.01)
+    learner = RankingLearner(training, clustered, build_model(training, clustered, seed=1), seed=1)
+    schedule = Schedule(epochs=20, patience=20, validate_every=1, batch_size=64, metric="recall@6")
+    checkpoint = Checkpoint(str(tmp_path / "a"), tmp_path, "key")
+    result = fit(learner, clustered, schedule, seed=1, checkpoint=checkpoint, name="t")
+    assert result.best_value > 0.9
 
 
 # -- losses

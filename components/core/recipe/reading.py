@@ -31,8 +31,8 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     return build_recipe(read_document(path), overrides, place=str(path))
 
 
-def read_document(path: Path | str) -> dict[str, Any]:
-    """A recipe's document as it stands in its file.
+def read_document(path: Path | str, kind: str = "recipe") -> dict[str, Any]:
+    """A document as it stands in its file; `kind` names it in errors.
 
     Raises:
         InvalidInputError: there is no file, or it holds no mapping in YAML.
@@ -42,15 +42,15 @@ def read_document(path: Path | str) -> dict[str, Any]:
         with path.open(encoding="utf-8") as file:
             document = parse_yaml(file)
     except OSError as error:
-        raise InvalidInputError(f"recipe {path}: cannot be read: {error.strerror}") from error
+        raise InvalidInputError(f"{kind} {path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InvalidInputError(f"recipe {path}: not text in UTF-8: {error}") from error
+        raise InvalidInputError(f"{kind} {path}: not text in UTF-8: {error}") from error
     except yaml.YAMLError as error:
-        raise InvalidInputError(f"recipe {path}: not valid YAML: {error}") from error
+        raise InvalidInputError(f"{kind} {path}: not valid YAML: {error}") from error
     if document is None:
-        raise InvalidInputError(f"recipe {path}: is empty")
+        raise InvalidInputError(f"{kind} {path}: is empty")
     if not isinstance(document, dict):
-        raise InvalidInputError(f"recipe {path}: got a {type(document).__name__}, need a mapping of sections")
+        raise InvalidInputError(f"{kind} {path}: got a {type(document).__name__}, need a mapping of sections")
     return document
 
 

@@ -54,6 +54,7 @@ class Ngcf(Strategy):
     )
 
 
+_GRAPH_MODELS = ("lightgcn", "ngcf")
 ModelConfig = Annotated[MatrixFactorization | LightGcn | Ngcf, Field(discriminator="kind")]
 
 
@@ -122,9 +123,36 @@ class AobprSampler(Strategy):
         return self
 
 
-SamplerConfig = Annotated[
-    UniformSampler | PopularitySampler | DnsSampler | AobprSampler, Field(discriminator="kind")
-]
+class SrnsSampler(Strategy):
+    """SRNS (Ding et al. 2020): of a memory of high-scored items the one whose score is high and varies."""
+
+    implementation: ClassVar[str] = "components.rec.samplers.srns:RobustNegative"
+    kind: Literal["srns"] = "srns"
+    memory: Annotated[int, Field(ge=1, le=1024)] = Field(default=8, description="items kept for each user")
+    num_fresh: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=64, description="uniform items that compete for the memory whenever it is looked at"
+    )
+    temperature: Positive = Field(
+        default=10.0, description="of the softmax over scores by which the memory is drawn anew"
+    )
+    alpha: NonNegative = Field(default=5.0, description="weight of the scores' deviation over five epochs")
+    warmup: Count = Field(default=50, description="epochs until that weight is reached")
+    # the authors' settings for MovieLens 1M and Pinterest
+
+
+class MixGcfMixer(Strategy):
+    """MixGCF (Huang et al. 2021): embeddings mixed from the positive's and from hops of hard items."""
+
+    implementation: ClassVar[str] = "components.rec.samplers.mixgcf:HopMixing"
+    kind: Literal["mixgcf"] = "mixgcf"
+    num_candidates: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=32, description="uniform items, of which each hop takes the highest-scored"
+    )
+
+
+AnySampler = UniformSampler | PopularitySampler | DnsSampler | AobprSampler | SrnsSampler
+SamplerConfig = Annotated[AnySampler, Field(discriminator="kind")]
+NegativesConfig = Annotated[AnySampler | MixGcfMixer, Field(discriminator="kind")]
 
 
 # -- losses ----------------------------------------------------------------------------------------------
@@ -156,7 +184,7 @@ class Training(Config):
     """The recipe's `training` section."""
 
     model: ModelConfig = Field(default=MatrixFactorization(), description="what is trained")
-    sampler: SamplerConfig = Field(
+    sampler: NegativesConfig = Field(
         default=UniformSampler(), description="where negatives come from; a search may replace it"
     )
     loss: LossConfig = BprLoss()
@@ -192,6 +220,19 @@ class Training(Config):
         default=None, description="also train from random weights, and compare"
     )
     device: Device = Field(default="auto", description="auto takes a GPU where there is one")
+
+    @model_validator(mode="after")
+    def _the_sampler_fits(self) -> Self:
+        if self.sampler.kind == "mixgcf" and self.model.kind not in _GRAPH_MODELS:
+            raise ValueError(
+                "sampler.kind is mixgcf, which mixes the hops of a graph: got model.kind "
+                f"{self.model.kind!r}, need one of {', '.join(_GRAPH_MODELS)}"
+            )
+        if self.sampler.kind == "srns" and self.num_negatives > self.sampler.memory:
+            raise ValueError(
+                f"num_negatives: got {self.num_negatives}, need at most sampler.memory, {self.sampler.memory}"
+            )
+        return self
 
 
 class RetrainParams(Config):

@@ -1,7 +1,7 @@
 """What a ranking model offers to samplers, losses and rankings."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, Protocol, final
 
@@ -47,6 +47,22 @@ class Pairs:
     item_l2_BK: Tensor
 
 
+@final
+@dataclass(frozen=True)
+class HopPairs:
+    """B users, each with K items, and what each of L hops of the graph has to do with it.
+
+    Attributes:
+        score_BKL: of each user with each item's embedding after l hops; they add up to the score.
+        user_l2_B: ½‖·‖² of the users' ego embeddings.
+        ego_BKD: of the items.
+    """
+
+    score_BKL: Tensor
+    user_l2_B: Tensor
+    ego_BKD: Tensor
+
+
 class Encoded(ABC):
     """The model within one step. What is not asked for need not be computed."""
 
@@ -65,6 +81,14 @@ class Encoded(ABC):
     @abstractmethod
     def tables(self) -> Tables:
         """All users and items, without gradients."""
+
+
+class HopEncoded(Encoded):
+    """A model over a graph."""
+
+    @abstractmethod
+    def hop_pairs(self, user_B: Tensor, item_BK: Tensor) -> HopPairs:
+        """With gradients that reach the model's parameters."""
 
 
 class RankingModel(nn.Module, ABC):
@@ -109,16 +133,19 @@ def normal_embedding(rows: int, dim: int, std: float, generator: torch.Generator
 
 
 @final
-class PlainEncoded(Encoded):
+class PlainEncoded(HopEncoded):
     """Whole tables, in torch's own operations: on any device, and without compiled kernels.
 
     Args:
         tables: of scores.
         ego: the embeddings before any propagation; the same where there is none.
+        hop_pairs: of a model over a graph.
     """
 
-    def __init__(self, tables: Tables, ego: Tables) -> None:
-        self._tables, self._ego = tables, ego
+    def __init__(
+        self, tables: Tables, ego: Tables, hop_pairs: Callable[[Tensor, Tensor], HopPairs] | None = None
+    ) -> None:
+        self._tables, self._ego, self._hop_pairs = tables, ego, hop_pairs
 
     def pairs(self, user_B: Tensor, item_BK: Tensor) -> Pairs:
         user_BD, item_BKD = embedding(user_B, self._tables.users), embedding(item_BK, self._tables.items)
@@ -138,6 +165,10 @@ class PlainEncoded(Encoded):
 
     def tables(self) -> Tables:
         return Tables(self._tables.users.detach(), self._tables.items.detach())
+
+    def hop_pairs(self, user_B: Tensor, item_BK: Tensor) -> HopPairs:
+        assert self._hop_pairs is not None
+        return self._hop_pairs(user_B, item_BK)
 
 
 def takes_kernels(tensor: Tensor) -> bool:

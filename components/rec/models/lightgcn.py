@@ -1,6 +1,7 @@
 """LightGCN (He et al. 2020)."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -13,6 +14,8 @@ from components.rec.data import RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,
     Encoded,
+    HopEncoded,
+    HopPairs,
     Pairs,
     PlainEncoded,
     RankingModel,
@@ -47,11 +50,37 @@ class LightGcnModel(RankingModel):
         for _ in range(self._num_layers):  # Horner: E + Â(E + Â(E + …)), one live table instead of L
             sum_ND = ego_ND + self._graph.propagate(sum_ND)
         mean_ND = sum_ND / (self._num_layers + 1)
-        return PlainEncoded(Tables(*torch.split(mean_ND, [len(self.users), len(self.items)])), ego)
+        tables = Tables(*torch.split(mean_ND, [len(self.users), len(self.items)]))
+        return PlainEncoded(tables, ego, _Hops(ego, self._graph, self._num_layers).pairs)
 
 
 @final
-class _LastHop(Encoded):
+class _Hops:
+    """Every hop for everyone, made when it is first asked for."""
+
+    def __init__(self, ego: Tables, graph: NormalizedGraph, num_layers: int) -> None:
+        self._ego, self._graph, self._num_layers = ego, graph, num_layers
+
+    def pairs(self, user_B: Tensor, item_BK: Tensor) -> HopPairs:
+        num_users, scale = len(self._ego.users), 1 / (self._num_layers + 1)
+        user_BD1 = (torch.stack([embedding(user_B, layer) for layer in self._layers]).mean(dim=0))[:, :, None]
+        nodes = item_BK + num_users
+        score_BKL = torch.cat([embedding(nodes, layer) @ user_BD1 for layer in self._layers], dim=2) * scale
+        user_l2_B = embedding(user_B, self._ego.users).square().sum(dim=-1) / 2
+        return HopPairs(score_BKL, user_l2_B, embedding(item_BK, self._ego.items))
+
+    @cached_property
+    def _layers(self) -> list[Tensor]:
+        """(U + I, D) after 0 … L hops."""
+        with torch.enable_grad():  # also where a sampler is the first to look
+            layers = [torch.cat([self._ego.users, self._ego.items])]
+            for _ in range(self._num_layers):
+                layers.append(self._graph.propagate(layers[-1]))
+        return layers
+
+
+@final
+class _LastHop(HopEncoded):
     """All hops but the last for everyone, the last for the rows that are asked for: not an approximation.
 
     With S₀ = E and Sₗ₊₁ = E + Â Sₗ, the encoded rows are S_L / (L + 1).
@@ -67,6 +96,7 @@ class _LastHop(Encoded):
                 graph.halves[0].hop(items, self._own[0]),
                 graph.halves[1].hop(users, self._own[1]),
             )
+        self._hops = _Hops(ego, graph, num_layers)
         self._final = tuple(torch.empty_like(table) for table in self._own)
         self._present = tuple(np.zeros(len(table), np.bool_) for table in self._own)
 
@@ -75,6 +105,9 @@ class _LastHop(Encoded):
         apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _PropagatedPairs.apply
         given = (self._ego.users, self._ego.items, user_B, item_BK)
         return Pairs(*apply(*given, final, self._graph, self._num_layers))
+
+    def hop_pairs(self, user_B: Tensor, item_BK: Tensor) -> HopPairs:
+        return self._hops.pairs(user_B, item_BK)
 
     @torch.no_grad()
     def scores(self, user_B: Tensor, item_BK: Tensor) -> Tensor:

@@ -1,19 +1,22 @@
 """NGCF (Wang et al. 2019)."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, normalize
+from torch.nn.functional import embedding, leaky_relu, normalize
 
 from components.core.recipe.training import Ngcf
 from components.rec.data import RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,
     Encoded,
+    HopEncoded,
+    HopPairs,
     Pairs,
     PlainEncoded,
     RankingModel,
@@ -69,7 +72,8 @@ class NgcfModel(RankingModel):
                 layer_ND = drop(layer_ND, rate, seeds[number])
             layers_ND.append(layer_ND)
         users, items = torch.split(_joined(layers_ND, self._config), [len(self.users), len(self.items)])
-        return PlainEncoded(Tables(users, items), Tables(self.users, self.items))
+        tables, dims = Tables(users, items), [layer.shape[1] for layer in layers_ND]
+        return PlainEncoded(tables, Tables(self.users, self.items), partial(_hop_pairs, tables, dims))
 
 
 def _joined(layers: list[Tensor], config: Ngcf) -> Tensor:
@@ -78,13 +82,22 @@ def _joined(layers: list[Tensor], config: Ngcf) -> Tensor:
     return torch.cat([own, *map(normalize, others)] if config.normalize_layers else layers, dim=1)
 
 
+def _hop_pairs(tables: Tables, dims: list[int], user_B: Tensor, item_BK: Tensor) -> HopPairs:
+    """A hop has columns of its own, the ego embeddings the first."""
+    user_BD, item_BKD = embedding(user_B, tables.users), embedding(item_BK, tables.items)
+    product_BKD = user_BD[:, None] * item_BKD
+    score_BKL = torch.stack([part.sum(dim=2) for part in torch.split(product_BKD, dims, dim=2)], dim=2)
+    user_l2_B = user_BD[:, : dims[0]].square().sum(dim=1) / 2
+    return HopPairs(score_BKL, user_l2_B, item_BKD[:, :, : dims[0]])
+
+
 def _xavier(rows: int, columns: int, generator: torch.Generator) -> nn.Parameter:
     bound = (6 / (rows + columns)) ** 0.5
     return nn.Parameter((torch.rand(rows, columns, generator=generator) * 2 - 1) * bound)
 
 
 @final
-class _Reached(Encoded):
+class _Reached(HopEncoded):
     """Rows that are asked for, each once; and of every layer only the nodes that they depend on.
 
     A batch's last layer needs the layer before of its nodes and their neighbours alone, and so on down.
@@ -97,6 +110,10 @@ class _Reached(Encoded):
         tables, user_B, item_BK = self._rows(user_B, item_BK)
         ego = Tables(tables.users[:, : self._config.dim], tables.items[:, : self._config.dim])
         return PlainEncoded(tables, ego).pairs(user_B, item_BK)
+
+    def hop_pairs(self, user_B: Tensor, item_BK: Tensor) -> HopPairs:
+        tables, user_B, item_BK = self._rows(user_B, item_BK)
+        return _hop_pairs(tables, self._layers.dims, user_B, item_BK)
 
     @torch.no_grad()
     def scores(self, user_B: Tensor, item_BK: Tensor) -> Tensor:

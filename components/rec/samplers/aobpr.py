@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from components.core.recipe.training import AobprSampler
-from components.rec.data import RankingData
+from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import Encoded
 from components.rec.samplers.base import Sampler, require_negatives
 from components.rec.samplers.exact_ranks import ExactRanks
@@ -31,10 +31,10 @@ class AdaptiveOversampling(Sampler):
 
     @torch.no_grad()
     def sample(
-        self, encoded: Encoded, user_B: Tensor, num_negatives: int, *, generator: torch.Generator
+        self, encoded: Encoded, batch: PairBatch, num_negatives: int, *, generator: torch.Generator
     ) -> Tensor:
         draw_ranks = partial(self._draw_ranks, generator=generator)
-        return self._ranks.draw(encoded, user_B, num_negatives, draw_ranks, generator=generator)
+        return self._ranks.draw(encoded, batch.user, num_negatives, draw_ranks, generator=generator)
 
     def state(self) -> dict[str, Tensor]:
         return self._ranks.state()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from components.core.recipe.training import DnsSampler
-from components.rec.data import RankingData
+from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import Encoded
 from components.rec.samplers.base import Sampler
 from components.rec.samplers.unobserved import UnobservedItems
@@ -23,10 +23,10 @@ class DynamicNegative(Sampler):
 
     @torch.no_grad()
     def sample(
-        self, encoded: Encoded, user_B: Tensor, num_negatives: int, *, generator: torch.Generator
+        self, encoded: Encoded, batch: PairBatch, num_negatives: int, *, generator: torch.Generator
     ) -> Tensor:
-        pool_BC = self._unobserved.draw(user_B, num_negatives * self._pool_size, generator=generator)
-        score_BC = encoded.scores(user_B, pool_BC)
-        shape = (len(user_B), num_negatives, self._pool_size)
+        pool_BC = self._unobserved.draw(batch.user, num_negatives * self._pool_size, generator=generator)
+        score_BC = encoded.scores(batch.user, pool_BC)
+        shape = (len(batch), num_negatives, self._pool_size)
         best_BN1 = score_BC.reshape(shape).argmax(dim=2, keepdim=True)
         return pool_BC.reshape(shape).gather(2, best_BN1).squeeze(2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from components.core.recipe.training import PopularitySampler
-from components.rec.data import RankingData
+from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import Encoded
 from components.rec.samplers.base import Sampler
 from components.rec.samplers.unobserved import UnobservedItems, integer_weights
@@ -21,6 +21,6 @@ class Popularity(Sampler):
         self._unobserved = UnobservedItems(data, integer_weights(weight_I, data.num_users))
 
     def sample(
-        self, encoded: Encoded, user_B: Tensor, num_negatives: int, *, generator: torch.Generator
+        self, encoded: Encoded, batch: PairBatch, num_negatives: int, *, generator: torch.Generator
     ) -> Tensor:
-        return self._unobserved.draw(user_B, num_negatives, generator=generator)
+        return self._unobserved.draw(batch.user, num_negatives, generator=generator)

@@ -111,10 +111,12 @@ class AutoSampleLearner(Learner):
 
     def _negatives(self, sampler: Sampler, encoded: Encoded, batch: PairBatch) -> Tensor:
         count = self._training.num_negatives
-        return sampler.sample(encoded, batch.user, count, generator=self._generators["negatives"])
+        return sampler.sample(encoded, batch, count, generator=self._generators["negatives"])
 
     def end_epoch(self) -> dict[str, float]:
         self._optimizer.settle()
+        for sampler in self._samplers:
+            sampler.end_epoch(self.model)
         alpha = torch.softmax(self.logit_T.detach().double(), dim=0).tolist()
         probability, loss = (self._sums / self._num_steps).tolist()
         record: dict[str, float] = {}

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from components.core.recipe.training import Training
+from components.rec.data import PairBatch
 from components.rec.objective import build_model, build_sampler
 from tests.benchmarks.speed import agreement, generated, machine
 from tests.benchmarks.speed.peers import lightgcn_pytorch, mixgcf, recbole, samplers
@@ -41,13 +42,14 @@ def recloop(kind: str, batch_size: int) -> Work:
     sampler = build_sampler(section.sampler, data)
     model = build_model(section, data, seed=0)
     generator = torch.Generator().manual_seed(0)
-    users = data.user[torch.randperm(len(data), generator=generator)]
+    order = torch.randperm(len(data), generator=generator)
     start = 0
 
     def work() -> int:
         nonlocal start
-        batch = users[start : start + batch_size]
-        start = (start + batch_size) % (len(users) - batch_size)
+        index = order[start : start + batch_size]
+        batch = PairBatch(data.user[index], data.item[index])
+        start = (start + batch_size) % (len(order) - batch_size)
         with torch.no_grad():
             sampler.sample(model.encode(), batch, 1, generator=generator)
         return len(batch)

@@ -41,7 +41,7 @@ def test_a_step_has_the_gradients_of_equation_12(clustered: RankingData, straigh
     encoded, tables = twin.encode(), Tables(twin.users, twin.items)
     logit = torch.zeros(3, requires_grad=True)
     negatives = [
-        s.sample(encoded, batch.user, 1, generator=probe._generators["negatives"]) for s in probe._samplers
+        s.sample(encoded, batch, 1, generator=probe._generators["negatives"]) for s in probe._samplers
     ]
     probability = gumbel_softmax(torch.log_softmax(logit, 0), 1.0, probe._generators["gumbel"])
     if straight_through:
@@ -100,6 +100,7 @@ def test_proposition_1_by_monte_carlo(clustered: RankingData) -> None:
     alpha, k = (0.5, 0.25, 0.25), 8
     model = build_model(TRAINING, clustered, seed=3)
     encoded, users, items = model.encode(), clustered.user[:64], clustered.item[:64]
+    batch = PairBatch(users, items)
     samplers = [build_sampler(config, clustered) for config in SAMPLERS]
     generator = torch.Generator().manual_seed(7)
     bpr, positive = Bpr(TRAINING.loss), encoded.scores(users, items[:, None])[:, 0]
@@ -110,11 +111,11 @@ def test_proposition_1_by_monte_carlo(clustered: RankingData) -> None:
     mixed, separate = [], []
     for _ in range(1500):
         parts = [
-            s.sample(encoded, users, int(a * k), generator=generator)
+            s.sample(encoded, batch, int(a * k), generator=generator)
             for s, a in zip(samplers, alpha, strict=True)
         ]
         mixed.append(loss(torch.cat(parts, dim=1)))
-        whole = [loss(s.sample(encoded, users, k, generator=generator)) for s in samplers]
+        whole = [loss(s.sample(encoded, batch, k, generator=generator)) for s in samplers]
         separate.append(sum(a * value for a, value in zip(alpha, whole, strict=True)))
     left, right = torch.tensor(mixed), torch.tensor(separate)
     error = math.sqrt(float(left.var() + right.var()) / len(left))

@@ -12,7 +12,7 @@ from torch import Tensor
 from components.core.errors import InvalidInputError
 from components.core.recipe.training import AobprSampler, DnsSampler, PopularitySampler, UniformSampler
 from components.core.strategy import Strategy
-from components.rec.data import RankingData
+from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import Encoded, PlainEncoded, Tables
 from components.rec.objective import build_sampler
 from components.rec.samplers import exact_ranks, factor_ranks
@@ -37,7 +37,12 @@ def draws(config: Strategy, world: tuple[RankingData, Encoded], user: int, count
     sampler = build_sampler(config, data)
     generator = torch.Generator().manual_seed(11)
     users = torch.full((count // 3,), user)
-    return sampler.sample(encoded, users, 3, generator=generator).flatten()
+    return sampler.sample(encoded, positives(users), 3, generator=generator).flatten()
+
+
+def positives(users: Tensor) -> PairBatch:
+    """With whatever items: most samplers do not look at them."""
+    return PairBatch(users, torch.zeros_like(users))
 
 
 def assert_follows(drawn: Tensor, probability: dict[int, float], num_items: int = 8) -> None:
@@ -102,9 +107,11 @@ def test_a_ranking_is_kept_for_as_many_positives_as_the_recipe_says(
     sampler = build_sampler(AobprSampler(**{"lambda": 0, "kept": 3}), data)
     best, worst = by_score(world, 0)[0], by_score(world, 0)[-1]
     user, generator = torch.tensor([0]), torch.Generator().manual_seed(1)
-    drawn = [int(sampler.sample(encoded, user, 1, generator=generator))]
+    drawn = [int(sampler.sample(encoded, positives(user), 1, generator=generator))]
     for _ in range(3):
-        drawn.append(int(sampler.sample(PlainEncoded(turned, turned), user, 1, generator=generator)))
+        drawn.append(
+            int(sampler.sample(PlainEncoded(turned, turned), positives(user), 1, generator=generator))
+        )
     assert drawn == [best, best, best, worst]
 
 
@@ -162,7 +169,9 @@ def test_the_compiled_draw_equals_the_plain_one(config: Strategy, monkeypatch: p
 
     def drawn() -> Tensor:
         seeded = torch.Generator().manual_seed(9)
-        return build_sampler(config, data).sample(PlainEncoded(tables, tables), users, 5, generator=seeded)
+        return build_sampler(config, data).sample(
+            PlainEncoded(tables, tables), positives(users), 5, generator=seeded
+        )
 
     compiled = drawn()
     for module in (unobserved_items, factor_ranks):
@@ -212,7 +221,7 @@ def test_factor_ranks_are_sorted_again_after_so_many_draws(world: tuple[RankingD
         tables = Tables(torch.ones(3, 4), items)
         generator = torch.Generator().manual_seed(1)
         encoded = PlainEncoded(tables, tables)
-        sampler.sample(encoded, torch.zeros(count, dtype=torch.int64), 1, generator=generator)
+        sampler.sample(encoded, positives(torch.zeros(count, dtype=torch.int64)), 1, generator=generator)
         return sampler.state()["order"].clone()
 
     first = order_after(items, 10)
@@ -229,12 +238,14 @@ def test_a_sampler_goes_on_where_it_was(config: Strategy, world: tuple[RankingDa
         build_sampler(config, data),
     )
     for sampler in (whole, part):
-        sampler.sample(encoded, users, 1, generator=torch.Generator().manual_seed(1))
+        sampler.sample(encoded, positives(users), 1, generator=torch.Generator().manual_seed(1))
     resumed = build_sampler(config, data)
     resumed.load_state(part.state())
     moved = Tables(torch.ones(3, 4), -encoded.tables().items)
     left, right = (
-        sampler.sample(PlainEncoded(moved, moved), users, 1, generator=torch.Generator().manual_seed(2))
+        sampler.sample(
+            PlainEncoded(moved, moved), positives(users), 1, generator=torch.Generator().manual_seed(2)
+        )
         for sampler in (whole, resumed)
     )
     assert torch.equal(left, right)

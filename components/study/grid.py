@@ -1,0 +1,146 @@
+"""The cells of a study: what is run, and how a cell becomes a recipe."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, final
+
+from components.core.recipe import Recipe
+from components.core.recipe.reading import build_recipe, read_document
+from components.core.recipe_files import find
+from components.study.schema import Study
+
+AUTOSAMPLE: Final = "AutoSample"
+Warm = Literal["search", "none"]
+
+
+@final
+@dataclass(frozen=True)
+class Method:
+    """Where negatives come from.
+
+    Attributes:
+        sampler: a baseline's name, or `AutoSample`.
+        num_negatives: of a baseline.
+        space: AutoSample's candidates, in the study's order.
+        warm: what AutoSample's retraining begins with.
+        epochs: at most so many, instead of the recipe's: a race.
+    """
+
+    sampler: str
+    num_negatives: int = 1
+    space: tuple[str, ...] = ()
+    warm: Warm = "search"
+    epochs: int | None = None
+
+    @property
+    def label(self) -> str:
+        """As tables and paths have it."""
+        parts = [self.sampler]
+        if self.num_negatives > 1:
+            parts.append(f"{self.num_negatives} negatives")
+        if self.space:
+            parts.append("+".join(self.space))
+        if self.space and self.warm == "none":
+            parts.append("random start")
+        if self.epochs is not None:
+            parts.append(f"{self.epochs} epochs")
+        return ", ".join(parts)
+
+
+@final
+@dataclass(frozen=True)
+class Cell:
+    """One run."""
+
+    data: str
+    model: str
+    method: Method
+    seed: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.data} / {self.model} / {self.method.label} / seed {self.seed}"
+
+
+def baselines(study: Study, model: str, *, num_negatives: int = 1) -> list[Method]:
+    """Those that fit a model."""
+    has_graph = study.models[model].kind != "mf"
+    return [
+        Method(name, num_negatives)
+        for name, config in study.samplers.items()
+        if config.kind != "mixgcf" or (has_graph and num_negatives == 1)
+    ]
+
+
+def searched(study: Study, names: Iterable[str], warm: Warm = "search") -> Method:
+    """AutoSample over some samplers, whatever order they are named in."""
+    chosen = set(names)
+    return Method(AUTOSAMPLE, space=tuple(name for name in study.samplers if name in chosen), warm=warm)
+
+
+def recipe_of(study: Study, cell: Cell, tuned: Mapping[str, Any]) -> Recipe:
+    """The recipe that a cell runs up to its evaluation.
+
+    Args:
+        tuned: keys of the training section, and `alpha_learning_rate`, that were found for it.
+    """
+    data, method = study.data[cell.data], cell.method
+    path = find(data.recipe)
+    document = read_document(path)
+    overrides = [f"{key}={_text(value)}" for key, value in data.set.items()]
+    training = {
+        **dict(document.get("training") or {}),
+        **_settings(study, cell),
+        **{key: value for key, value in tuned.items() if key != "alpha_learning_rate"},
+        "model": study.models[cell.model].model_dump(mode="json"),
+        "warm_start": method.warm,
+    }
+    search: dict[str, Any] = {"kind": "none"}
+    if method.space:
+        alpha = study.autosample
+        search = {
+            "kind": "autosample",
+            "samplers": [_sampler(study, name) for name in method.space],
+            "alpha_learning_rate": tuned.get("alpha_learning_rate", alpha.learning_rate),
+            "temperature": alpha.temperature.model_dump(mode="json"),
+            "straight_through": alpha.straight_through,
+            **{key: training[key] for key in ("epochs", "patience") if key in training},
+        }
+    else:
+        training |= {"sampler": _sampler(study, method.sampler), "num_negatives": method.num_negatives}
+    if method.epochs is not None:
+        training["epochs"] = method.epochs
+    document |= {
+        "seed": cell.seed,
+        "workspace": study.workspace,
+        "search": search,
+        "training": training,
+        "evaluation": {**(document.get("evaluation") or {}), "ks": [study.k]},
+        "promotion": {"metric": f"ndcg@{study.k}", "floors": {}, "beat": []},
+        "registry": {},
+    }
+    return build_recipe(document, overrides, place=f"{path} for {cell.label}")
+
+
+def _sampler(study: Study, name: str) -> dict[str, Any]:
+    return study.samplers[name].model_dump(mode="json", by_alias=True)
+
+
+def _settings(study: Study, cell: Cell) -> dict[str, Any]:
+    """Of the training section, the later the stronger."""
+    found: dict[str, Any] = {}
+    for setting in study.settings:
+        fits = (
+            cell.data in (setting.data or study.data)
+            and cell.model in (setting.models or study.models)
+            and (not setting.methods or cell.method.sampler in setting.methods)
+        )
+        if fits:
+            found |= setting.training
+    return found
+
+
+def _text(value: Any) -> str:
+    """As `--set` takes it."""
+    return value if isinstance(value, str) else json.dumps(value)

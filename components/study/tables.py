@@ -1,0 +1,170 @@
+"""What a study found, as tables in the form of AutoSample's."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from components.core import columns
+from components.metrics.comparison import paired_test
+from components.study.conducting import Results
+from components.study.grid import AUTOSAMPLE, Method, baselines, searched
+from components.study.running import Outcome
+from components.study.schema import Study
+
+METRICS: Final = ("recall", "ndcg", "precision", "hit_ratio")
+SIGNIFICANT: Final = 0.05
+_SHORT: Final = {"recall": "R", "ndcg": "N", "precision": "P", "hit_ratio": "H"}
+
+
+@final
+@dataclass(frozen=True)
+class Comparison:
+    """Methods on one data set with one model.
+
+    Attributes:
+        means: methods × metrics, over seeds.
+        deviations: over seeds, the same shape.
+        ranks: the same shape, 1 the best; equal ones share the better rank.
+        p_values: by metric, of the paired test of the best method against the second.
+    """
+
+    means: pd.DataFrame
+    deviations: pd.DataFrame
+    ranks: pd.DataFrame
+    p_values: Mapping[str, float]
+
+    @property
+    def average_rank(self) -> pd.Series:
+        return self.ranks.mean(axis=1)
+
+
+def compare(
+    results: Results, data: str, model: str, methods: Mapping[str, Method], k: int
+) -> Comparison | None:
+    """Compare methods by the names given; without those that did not run. None where less than two did."""
+    found = {name: results.of(data, model, method) for name, method in methods.items()}
+    found = {name: outcomes for name, outcomes in found.items() if outcomes}
+    if len(found) < 2:
+        return None
+    names = [f"{metric}@{k}" for metric in METRICS]
+    values = {
+        name: pd.DataFrame([outcome.metrics["evaluate"] for outcome in outcomes.values()])[names]
+        for name, outcomes in found.items()
+    }
+    means = pd.DataFrame({name: frame.mean() for name, frame in values.items()}).T
+    deviations = pd.DataFrame({name: frame.std(ddof=1) for name, frame in values.items()}).T
+    ranks = means.rank(ascending=False, method="min")
+    p_values = {}
+    for metric in names:
+        best, second, *_ = means[metric].sort_values(ascending=False, kind="stable").index
+        p_values[metric] = _p_value(found[best], found[second], metric)
+    return Comparison(means, deviations, ranks, p_values)
+
+
+def _p_value(left: Mapping[int, Outcome], right: Mapping[int, Outcome], metric: str) -> float:
+    """Two-sided, paired by user: a user's difference is the mean over the seeds that both have."""
+    differences = []
+    for seed in sorted(left.keys() & right.keys()):
+        one, other = (_per_user(outcomes[seed], metric) for outcomes in (left, right))
+        differences.append(one - other)  # by user; who is tested in one alone drops out
+    if not differences:
+        return 1.0
+    by_user = pd.concat(differences).dropna().groupby(level=0).mean()
+    return float(paired_test(by_user.to_numpy()[:, None])[0])
+
+
+def _per_user(outcome: Outcome, metric: str) -> pd.Series:
+    table = pq.read_table(
+        Path(outcome.places["evaluation"]) / "per_user.parquet", columns=[columns.USER_ID, metric]
+    ).to_pandas()
+    values: pd.Series = table.set_index(columns.USER_ID)[metric]
+    return values
+
+
+def overall(study: Study, results: Results, data: str, model: str) -> Comparison | None:
+    """Table 3."""
+    methods = {method.sampler: method for method in baselines(study, model)}
+    space = results.chosen.get((data, model, f"ranked {study.candidates.size}"))
+    if space:
+        methods[AUTOSAMPLE] = searched(study, space)
+    return compare(results, data, model, methods, study.k)
+
+
+def by_negatives(study: Study, results: Results, data: str, model: str, count: int) -> Comparison | None:
+    """Table 4 for one T: baselines with T negatives, AutoSample with T candidates."""
+    methods = {method.sampler: method for method in baselines(study, model, num_negatives=count)}
+    space = results.chosen.get((data, model, f"ranked {count}"))
+    if space:
+        methods[AUTOSAMPLE] = searched(study, space)
+    return compare(results, data, model, methods, study.k)
+
+
+def by_space(study: Study, results: Results, data: str, model: str) -> tuple[Comparison, pd.Series] | None:
+    """Table 5: AutoSample over each space; and S.S.A.R., the candidates' mean average rank in Table 3."""
+    found = compare(
+        results, data, model, {"+".join(space): searched(study, space) for space in study.spaces}, study.k
+    )
+    all_methods = overall(study, results, data, model)
+    if found is None or all_methods is None:
+        return None
+    rank = all_methods.average_rank
+    spaces = {"+".join(space): space for space in study.spaces}
+    ssar = pd.Series(
+        {name: float(np.mean([rank[one] for one in spaces[name]])) for name in found.means.index}
+    )
+    return found, ssar
+
+
+def by_start(study: Study, results: Results, data: str, model: str) -> Comparison | None:
+    """Table 6: AutoSample's retraining from random weights and from W′."""
+    space = results.chosen.get((data, model, f"ranked {study.candidates.size}"))
+    if not space:
+        return None
+    methods = {"random": searched(study, space, "none"), "custom": searched(study, space)}
+    return compare(results, data, model, methods, study.k)
+
+
+def times(study: Study, results: Results, data: str, model: str) -> pd.DataFrame | None:
+    """Figure 3: seconds of optimisation and validation, means over seeds, of AutoSample's search and its
+    retraining, and of training with each candidate."""
+    space = results.chosen.get((data, model, f"ranked {study.candidates.size}"))
+    found = results.of(data, model, searched(study, space)) if space else {}
+    if not space or not found:
+        return None
+    rows = [
+        ("search", _seconds(found.values(), "search")),
+        ("retrain", _seconds(found.values(), "retrain")),
+    ]
+    for name in study.candidates.names:
+        outcomes = results.of(data, model, Method(name))
+        rows.append((name, _seconds(outcomes.values(), "retrain")))
+        race = study.candidates.race
+        if race is not None:
+            raced = results.of(data, model, Method(name, epochs=race.epochs))
+            rows.append((f"{name}, race", _seconds(raced.values(), "retrain")))
+    return pd.DataFrame(rows, columns=["part", "seconds"]).set_index("part")
+
+
+def _seconds(outcomes: Iterable[Outcome], stage: str) -> float:
+    found = [outcome.metrics[stage]["training_seconds"] for outcome in outcomes]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def markdown(found: Comparison, k: int) -> str:
+    """As the paper prints it: means and ranks, a star where the best is surely better than the second."""
+    metrics = list(found.means.columns)
+    head = [f"{_SHORT[name.partition('@')[0]]}@{k}" for name in metrics]
+    lines = [f"| | {' | '.join(head)} | rank |", f"|---|{'---:|' * (len(head) + 1)}"]
+    for name in found.means.index:
+        cells = []
+        for metric in metrics:
+            rank = int(found.ranks.loc[name, metric])
+            star = "*" if rank == 1 and found.p_values[metric] < SIGNIFICANT else ""
+            cells.append(f"{found.means.loc[name, metric]:.4f}{star} ({rank})")
+        lines.append(f"| {name} | {' | '.join(cells)} | {found.average_rank[name]:.2f} |")
+    return "\n".join(lines)

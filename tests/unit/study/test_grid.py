@@ -1,0 +1,46 @@
+"""From a cell to its recipe."""
+
+from components.core.recipe.search import AutoSample
+from components.core.recipe.training import MixGcfMixer
+from components.study.grid import Cell, Method, baselines, recipe_of, searched
+from components.study.schema import Setting, Study
+
+
+def test_mixing_needs_a_graph_and_has_one_negative(study: Study) -> None:
+    assert [method.sampler for method in baselines(study, "MF")] == ["RNS", "PNS", "DNS"]
+    assert [method.sampler for method in baselines(study, "LightGCN")] == ["RNS", "PNS", "DNS", "MixGCF"]
+    assert [method.num_negatives for method in baselines(study, "LightGCN", num_negatives=2)] == [2, 2, 2]
+
+
+def test_a_baseline_trains_without_a_search(study: Study) -> None:
+    recipe = recipe_of(study, Cell("tiny", "LightGCN", Method("MixGCF"), 7), {"learning_rate": 0.5})
+    assert recipe.search.kind == "none"
+    assert recipe.training.sampler == MixGcfMixer(num_candidates=4)
+    assert (recipe.training.learning_rate, recipe.training.epochs, recipe.seed) == (0.5, 4, 7)
+    assert recipe.evaluation.ks == (20,)
+    assert not recipe.promotion.floors
+
+
+def test_autosample_searches_its_space_with_the_recipe_s_patience(study: Study) -> None:
+    method = searched(study, ("DNS", "RNS"), "none")
+    assert method.space == ("RNS", "DNS")  # the study's order: the same space is the same cell
+    recipe = recipe_of(study, Cell("tiny", "MF", method, 1), {"alpha_learning_rate": 3e-3, "l2": 0.1})
+    assert isinstance(recipe.search, AutoSample)
+    assert [sampler.kind for sampler in recipe.search.samplers] == ["uniform", "dns"]
+    assert (recipe.search.alpha_learning_rate, recipe.search.epochs) == (3e-3, 4)
+    assert (recipe.training.warm_start, recipe.training.l2) == ("none", 0.1)
+
+
+def test_the_last_setting_that_fits_counts(study: Study) -> None:
+    settings = (
+        Setting(training={"epochs": 5, "patience": 2}),
+        Setting(models=("MF",), training={"epochs": 6}),
+        Setting(methods=("DNS",), training={"epochs": 7}),
+        Setting(models=("LightGCN",), training={"epochs": 8}),
+    )
+    study = study.model_copy(update={"settings": settings})
+
+    def epochs(model: str, sampler: str) -> int:
+        return recipe_of(study, Cell("tiny", model, Method(sampler), 1), {}).training.epochs
+
+    assert [epochs("MF", "RNS"), epochs("MF", "DNS"), epochs("LightGCN", "DNS")] == [6, 7, 8]
