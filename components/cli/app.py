@@ -188,9 +188,17 @@ def study(
     study: Annotated[
         str, typer.Argument(metavar="STUDY", help="A YAML file, or the name of an included study.")
     ],
+    overrides: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="KEY=VALUE",
+            help="A dotted path: [cyan]data.ml-100k.set.data=/where/it/is[/cyan]. The value is YAML.",
+        ),
+    ] = [],  # noqa: B006
     data: Annotated[list[str], typer.Option("--data", metavar="NAME", help="Only these data sets.")] = [],  # noqa: B006
     model: Annotated[list[str], typer.Option("--model", metavar="NAME", help="Only these models.")] = [],  # noqa: B006
-    seed: Annotated[list[int], typer.Option("--seed", metavar="N", help="Only these seeds.")] = [],  # noqa: B006
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Cells at a time; they share the cores.")
     ] = 1,
@@ -203,7 +211,7 @@ def study(
     """
     from components.cli.studying import run_study
 
-    print(run_study(study, data=data, models=model, seeds=seed, jobs=jobs))
+    print(run_study(study, overrides, data=data, models=model, jobs=jobs))
 
 
 @app.command()

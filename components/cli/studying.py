@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from components.core.errors import InvalidInputError
 from components.core.progress import error_console
@@ -10,22 +9,24 @@ from components.study.conducting import Part, conduct
 from components.study.page import Page
 from components.study.reading import find_study, read_study
 
-_Name = TypeVar("_Name", str, int)
-
 
 def run_study(
-    named: str, *, data: Sequence[str], models: Sequence[str], seeds: Sequence[int], jobs: int
+    named: str,
+    overrides: Sequence[str],
+    *,
+    data: Sequence[str],
+    models: Sequence[str],
+    jobs: int,
 ) -> Path:
     """Run a study, or the part of it that is named, and write its page.
 
     Raises:
         InvalidInputError: the study is not valid, or has nothing of such a name.
     """
-    study = read_study(find_study(named))
+    study = read_study(find_study(named), overrides)
     part = Part(
         data=_among("--data", data, tuple(study.data)),
         models=_among("--model", models, tuple(study.models)),
-        seeds=_among("--seed", seeds, study.seeds),
     )
     folder = Path(study.workspace).absolute() / study.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,7 @@ def run_study(
     return Page(study, part, results, folder / "results").write()
 
 
-def _among(option: str, asked: Sequence[_Name], known: tuple[_Name, ...]) -> tuple[_Name, ...]:
+def _among(option: str, asked: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
     """In the study's order; all where nothing is asked for."""
     for name in asked:
         if name not in known:

@@ -7,13 +7,12 @@ from statistics import fmean
 from typing import Final, final
 
 from components.core.errors import GateFailedError
-from components.study.grid import Cell, Method, baselines, recipe_of, searched
+from components.study.grid import Cell, Method, baselines, candidates, recipe_of, searched
 from components.study.running import Outcome, run_cells
 from components.study.schema import Study
 from components.study.tuning import tune
 
 Tell = Callable[[str], None]
-Rates = Mapping[tuple[str, str, str], Mapping[str, float]]  # by data, model, sampler
 _VALID: Final = "valid_"
 
 
@@ -24,7 +23,6 @@ class Part:
 
     data: tuple[str, ...]
     models: tuple[str, ...]
-    seeds: tuple[int, ...]
 
 
 @final
@@ -35,10 +33,12 @@ class Results:
     Attributes:
         outcomes: of every cell that was run.
         chosen: by data, model and rule (`ranked 2`, `race 2`), the candidates that it chooses.
+        rates: that tuning found, by data, model and sampler.
     """
 
     outcomes: dict[Cell, Outcome] = field(default_factory=dict)
     chosen: dict[tuple[str, str, str], tuple[str, ...]] = field(default_factory=dict)
+    rates: dict[tuple[str, str, str], Mapping[str, float]] = field(default_factory=dict)
 
     def of(self, data: str, model: str, method: Method) -> dict[int, Outcome]:
         """By seed, those that succeeded."""
@@ -65,28 +65,29 @@ def conduct(study: Study, part: Part, journal: Path, *, jobs: int, tell: Tell) -
 
     `journal` is where trials of tuning are kept.
     """
-    results, rates = Results(), dict[tuple[str, str, str], Mapping[str, float]]()
+    results = Results()
 
-    def tuned(sampler: Callable[[str, str], list[Method]]) -> None:
-        if study.tuning is None:
-            return
-        cells = [
+    def do(methods: Callable[[str, str], list[Method]], cells: Callable[[], Iterable[Cell]]) -> None:
+        tunable = [
             Cell(data, model, method, study.tuning.seed)
             for data, model in _pairs(part)
-            for method in sampler(data, model)
+            for method in methods(data, model)
+            if study.tuning and method.sampler in (study.tuning.methods or (method.sampler,))
         ]
-        for number, (cell, values) in enumerate(tune(study, cells, journal, jobs=jobs), start=1):
-            rates[cell.data, cell.model, cell.method.sampler] = values
+        for number, (cell, values) in enumerate(tune(study, tunable, journal, jobs=jobs), start=1):
+            results.rates[cell.data, cell.model, cell.method.sampler] = values
             told = ", ".join(f"{name} {value:g}" for name, value in values.items())
-            tell(f"{number}/{len(cells)}  {cell.label}: tuned, {told}")
+            tell(f"{number}/{len(tunable)}  {cell.label}: tuned, {told}")
+        _run(study, results, list(cells()), jobs=jobs, tell=tell)
 
-    tuned(lambda _, model: baselines(study, model))
-    _run(study, results, list(_first(study, part)), rates, jobs=jobs, tell=tell)
+    do(lambda _, model: baselines(study, model), lambda: _first(study, part))
     for data, model in _pairs(part):
         _choose(study, results, data, model)
-    ranked_first = f"ranked {study.candidates.size}"
-    tuned(lambda data, model: [searched(study, results.chosen[data, model, ranked_first])])
-    _run(study, results, list(_second(study, part, results)), rates, jobs=jobs, tell=tell)
+    rule = f"ranked {study.candidates.size}"
+    do(
+        lambda data, model: [searched(study, results.chosen[data, model, rule])],
+        lambda: _second(study, part, results),
+    )
     return results
 
 
@@ -102,10 +103,10 @@ def _first(study: Study, part: Part) -> Iterable[Cell]:
     for data, model in _pairs(part):
         methods = baselines(study, model)
         for count in study.negatives:
-            methods += baselines(study, model, num_negatives=count)
+            methods += candidates(study, num_negatives=count)
         if study.candidates.race is not None:
-            methods += [Method(name, epochs=study.candidates.race.epochs) for name in study.candidates.names]
-        yield from (Cell(data, model, method, seed) for method in methods for seed in part.seeds)
+            methods += candidates(study, epochs=study.candidates.race.epochs)
+        yield from (Cell(data, model, method, seed) for method in methods for seed in study.seeds)
 
 
 def _choose(study: Study, results: Results, data: str, model: str) -> None:
@@ -130,14 +131,18 @@ def _second(study: Study, part: Part, results: Results) -> Iterable[Cell]:
             )
         methods += [searched(study, space) for space in study.spaces]
         unique = dict.fromkeys(methods)
-        yield from (Cell(data, model, method, seed) for method in unique for seed in part.seeds)
+        yield from (Cell(data, model, method, seed) for method in unique for seed in study.seeds)
 
 
-def _run(study: Study, results: Results, cells: list[Cell], rates: Rates, *, jobs: int, tell: Tell) -> None:
-    recipes = {
-        cell: recipe_of(study, cell, rates.get((cell.data, cell.model, cell.method.sampler), {}))
-        for cell in cells
-    }
+def rates_of(study: Study, results: Results, cell: Cell) -> Mapping[str, float]:
+    """What tuning found for a cell: for its own sampler, or else for the first that was tuned."""
+    first = study.tuning.methods[:1] if study.tuning else ()
+    found = (results.rates.get((cell.data, cell.model, name)) for name in (cell.method.sampler, *first))
+    return next((rates for rates in found if rates is not None), {})
+
+
+def _run(study: Study, results: Results, cells: list[Cell], *, jobs: int, tell: Tell) -> None:
+    recipes = {cell: recipe_of(study, cell, rates_of(study, results, cell)) for cell in cells}
     for number, (cell, outcome) in enumerate(run_cells(recipes, jobs=jobs), start=1):
         results.outcomes[cell] = outcome
         tell(f"{number}/{len(cells)}  {cell.label}: {outcome.error or _told(outcome)}")

@@ -63,14 +63,15 @@ class Cell:
         return f"{self.data} / {self.model} / {self.method.label} / seed {self.seed}"
 
 
-def baselines(study: Study, model: str, *, num_negatives: int = 1) -> list[Method]:
+def baselines(study: Study, model: str) -> list[Method]:
     """Those that fit a model."""
     has_graph = study.models[model].kind != "mf"
-    return [
-        Method(name, num_negatives)
-        for name, config in study.samplers.items()
-        if config.kind != "mixgcf" or (has_graph and num_negatives == 1)
-    ]
+    return [Method(name) for name, config in study.samplers.items() if config.kind != "mixgcf" or has_graph]
+
+
+def candidates(study: Study, *, num_negatives: int = 1, epochs: int | None = None) -> list[Method]:
+    """Each of AutoSample's possible candidates alone."""
+    return [Method(name, num_negatives, epochs=epochs) for name in study.candidates.names]
 
 
 def searched(study: Study, names: Iterable[str], warm: Warm = "search") -> Method:
@@ -95,6 +96,7 @@ def recipe_of(study: Study, cell: Cell, tuned: Mapping[str, Any]) -> Recipe:
         **{key: value for key, value in tuned.items() if key != "alpha_learning_rate"},
         "model": study.models[cell.model].model_dump(mode="json"),
         "warm_start": method.warm,
+        "seed": cell.seed,
     }
     search: dict[str, Any] = {"kind": "none"}
     if method.space:
@@ -112,7 +114,6 @@ def recipe_of(study: Study, cell: Cell, tuned: Mapping[str, Any]) -> Recipe:
     if method.epochs is not None:
         training["epochs"] = method.epochs
     document |= {
-        "seed": cell.seed,
         "workspace": study.workspace,
         "search": search,
         "training": training,

@@ -50,7 +50,7 @@ class Page:
 
     def _what_ran(self) -> list[str]:
         done = sum(not outcome.error for outcome in self._results.outcomes.values())
-        seeds = ", ".join(map(str, self._part.seeds))
+        seeds = ", ".join(map(str, self._study.seeds))
         return [
             f"{done} of {len(self._results.outcomes)} cells ran: {', '.join(self._part.data)}; "
             f"{', '.join(self._part.models)}; seeds {seeds}. Metrics at {self._study.k} are means over "

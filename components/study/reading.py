@@ -1,5 +1,6 @@
 """From YAML to a `Study`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 
 from components.core.errors import InvalidInputError
 from components.core.recipe.mistakes import describe
-from components.core.recipe.reading import read_document
+from components.core.recipe.reading import read_document, with_overrides
 from components.core.recipe_files import find_file
 from components.study.schema import Study
 
@@ -23,14 +24,17 @@ def find_study(named: str) -> Path:
     return find_file(named, "study", _FOLDER)
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """Read and validate a study.
+
+    Args:
+        overrides: `key=value` as for recipes, such as `data.ml-100k.set.data=/where/it/is`.
 
     Raises:
         InvalidInputError: with one line for each mistake.
     """
     try:
-        return Study.model_validate(read_document(path, "study"))
+        return Study.model_validate(with_overrides(read_document(path, "study"), overrides, Study))
     except ValidationError as error:
         problems = describe(error)
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"

@@ -57,6 +57,11 @@ class AlphaSettings(Config):
 class Tuning(Config):
     """Appendix B.5: each value on its own grid, judged by validation alone."""
 
+    methods: tuple[Name, ...] = Field(
+        default=(),
+        description="samplers, or AutoSample, that are tuned; the others take the first one's rates. None "
+        "named: each is tuned",
+    )
     learning_rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (3e-3, 1e-3, 3e-4, 1e-4)
     l2: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (1e-2, 1e-3, 1e-4, 0.0)
     alpha_learning_rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (
@@ -83,7 +88,7 @@ class Study(Config):
     autosample: AlphaSettings = AlphaSettings()
     negatives: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         default=(),
-        description="Table 4: baselines with so many negatives, AutoSample with so many candidates",
+        description="Table 4: candidates alone with so many negatives, AutoSample with so many candidates",
     )
     spaces: tuple[Space, ...] = Field(default=(), description="Table 5: sets of candidates to compare")
     random_start: bool = Field(
@@ -127,6 +132,7 @@ class Study(Config):
                     ("methods", methods),
                 )
             ),
+            ("tuning.methods", self.tuning.methods if self.tuning else (), methods),
         ]
         for place, names, allowed in asked:
             for name in names:

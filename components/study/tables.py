@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from components.core import columns
 from components.metrics.comparison import paired_test
 from components.study.conducting import Results
-from components.study.grid import AUTOSAMPLE, Method, baselines, searched
+from components.study.grid import AUTOSAMPLE, Method, baselines, candidates, searched
 from components.study.running import Outcome
 from components.study.schema import Study
 
@@ -96,8 +96,8 @@ def overall(study: Study, results: Results, data: str, model: str) -> Comparison
 
 
 def by_negatives(study: Study, results: Results, data: str, model: str, count: int) -> Comparison | None:
-    """Table 4 for one T: baselines with T negatives, AutoSample with T candidates."""
-    methods = {method.sampler: method for method in baselines(study, model, num_negatives=count)}
+    """Table 4 for one T: candidates alone with T negatives, AutoSample with T candidates."""
+    methods = {method.sampler: method for method in candidates(study, num_negatives=count)}
     space = results.chosen.get((data, model, f"ranked {count}"))
     if space:
         methods[AUTOSAMPLE] = searched(study, space)

@@ -38,7 +38,6 @@ def tune(
     study: Study, cells: Sequence[Cell], journal: Path, *, jobs: int
 ) -> Iterator[tuple[Cell, dict[str, float]]]:
     """The best values for each cell, as it is done."""
-    assert study.tuning is not None
     with workers(jobs) as pool:
         waiting = {
             pool.submit(tune_cell, study.model_dump_json(by_alias=True), cell, str(journal)): cell
@@ -107,11 +106,11 @@ def _validated(recipe: Recipe, dataset: Path, trial: optuna.Trial) -> float:
     keep_large_buffers()
     training, search = recipe.training, recipe.search
     data = RankingData.load(dataset, choose_device(training.device))
-    model = build_model(training, data, recipe.seed)
+    model = build_model(training, data, recipe.training_seed)
     learner: Learner = (
-        AutoSampleLearner(search, training, data, model, recipe.seed)
+        AutoSampleLearner(search, training, data, model, recipe.training_seed)
         if isinstance(search, AutoSample)
-        else RankingLearner(training, data, model, recipe.seed)
+        else RankingLearner(training, data, model, recipe.training_seed)
     )
     schedule = Schedule(
         epochs=training.epochs,
@@ -131,7 +130,13 @@ def _validated(recipe: Recipe, dataset: Path, trial: optuna.Trial) -> float:
         checkpoint = Checkpoint(f"{scratch}/trial", Path(scratch), "trial")
         try:
             result = fit(
-                learner, data, schedule, seed=recipe.seed, checkpoint=checkpoint, name="trial", watch=watch
+                learner,
+                data,
+                schedule,
+                seed=recipe.training_seed,
+                checkpoint=checkpoint,
+                name="trial",
+                watch=watch,
             )
         except GateFailedError:  # the loss is no number
             return _DIVERGED

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/warm_start.py yoochoose --parameter period --value 00 --value 01 …
         --set data=/where/it/is --workspace /tmp/warm
-        [--variant 'halved rate={"warm_start": "champion", "learning_rate": 0.0025}'] [--seed 1]
+        [--variant 'halved rate={"warm_start": "champion", "learning_rate": 0.0025}']
 
 Every variant is a patch of the recipe's training section. On the first delivery only the first variant
 trains; from then on those with `warm_start: champion` start from their own model of the delivery before. All
@@ -82,7 +82,6 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--variant", action="append", default=[], dest="variants")
     parser.add_argument("--only", action="append", default=[], help="of the variants that are known")
-    parser.add_argument("--seed", type=int, help="of the training alone: the split stays")
     options = parser.parse_args()
     loop.time = SimpleNamespace(monotonic=time.process_time)  # other load must not count
     known = {name: VARIANTS[name] for name in options.only} if options.only else VARIANTS
@@ -97,7 +96,7 @@ def main() -> int:
             [*options.overrides, f"{options.parameter}={value}", f"workspace={options.workspace}"],
         )
         dataset = Path(prepared(recipe))
-        seed = recipe.seed if options.seed is None else options.seed
+        seed = recipe.training_seed
         exam = read_exam(dataset, recipe.evaluation.mask, CPU)
         novel = only_new(exam, pairs)
         outcomes = {}
@@ -156,9 +155,9 @@ def train(
         result = fit(learner, data, schedule, seed=seed, checkpoint=checkpoint, name="train")
     model.load_state_dict(result.weights)
     with torch.no_grad():
-        encoded = model.encode()
+        tables = model.tables()
     found = [
-        grade(rank(encoded.users[asked.users], encoded.items, asked.seen, max(ks)), asked, ks)
+        grade(rank(tables.users[asked.users], tables.items, asked.seen, max(ks)), asked, ks)
         for asked in (exam, novel)
     ]
     return Outcome(*found, result, carried), OldModel(weights=result.weights, ids=ids)

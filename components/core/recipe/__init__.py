@@ -204,6 +204,11 @@ class Recipe(Config):
         """Name of the registered model."""
         return self.registry.model or self.name
 
+    @property
+    def training_seed(self) -> int:
+        """Of search and training."""
+        return self.seed if self.training.seed is None else self.training.seed
+
     def stage_params(self) -> dict[str, Config]:
         """Stage name → its parameters."""
         registered = {"model": self.model_name, "tracking_uri": self.tracking_uri}
@@ -223,8 +228,8 @@ class Recipe(Config):
                 vocabulary=self.quality.vocabulary,
                 **registered,
             ),
-            "search": SearchParams(search=self.search, training=self.training, seed=self.seed),
-            "retrain": RetrainParams(training=self.training, seed=self.seed, **registered),
+            "search": SearchParams(search=self.search, training=self.training, seed=self.training_seed),
+            "retrain": RetrainParams(training=self.training, seed=self.training_seed, **registered),
             "evaluate": EvaluateParams(
                 evaluation=self.evaluation,
                 promotion=self.promotion,

@@ -74,14 +74,16 @@ def build_recipe(document: Mapping[str, Any], overrides: Sequence[str] = (), *, 
     return recipe
 
 
-def with_overrides(document: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The document of a recipe with overrides put in, and nothing else of it checked.
+def with_overrides(
+    document: Mapping[str, Any], overrides: Sequence[str], schema: type[Config] = Recipe
+) -> dict[str, Any]:
+    """The document of a recipe, or of another schema, with overrides put in, and nothing else of it checked.
 
     Raises:
-        InvalidInputError: an override names nothing that a recipe has.
+        InvalidInputError: an override names nothing that the schema has.
     """
     for text in overrides:
-        document = _with_override(document, text)
+        document = _with_override(document, text, schema)
     return dict(document)
 
 
@@ -90,7 +92,7 @@ def source_locations(recipe: Recipe) -> dict[str, str]:
     return {name: absolute_uri(place) for name, place in recipe.source.locations().items()}
 
 
-def _with_override(document: Mapping[str, Any], text: str) -> dict[str, Any]:
+def _with_override(document: Mapping[str, Any], text: str, schema: type[Config]) -> dict[str, Any]:
     key, equals, value_text = (part.strip() for part in text.partition("="))
     if not equals or not key:
         raise InvalidInputError(f"--set {text!r}: need key=value, such as training.model.dim=32")
@@ -106,18 +108,21 @@ def _with_override(document: Mapping[str, Any], text: str) -> dict[str, Any]:
             raise InvalidInputError(
                 f"--set {text!r}: the value is not valid YAML; a text may need quotes"
             ) from error
-    if path[0] not in Recipe.model_fields:
+    if path[0] not in schema.model_fields:
         parameters = sorted(map(str, declared)) if isinstance(declared, dict) else []
-        hint = did_you_mean(path[0], [*parameters, *Recipe.model_fields])
+        hint = did_you_mean(path[0], [*parameters, *schema.model_fields])
         raise InvalidInputError(
             f"--set {text}: {path[0]!r} is neither a parameter of the recipe {parameters} "
-            f"nor a section {sorted(Recipe.model_fields)}{hint}"
+            f"nor a section {sorted(schema.model_fields)}{hint}"
+            if schema is Recipe
+            else f"--set {text}: {path[0]!r} is no section, need one of {sorted(schema.model_fields)}{hint}"
         )
-    return {**document, path[0]: _put(document.get(path[0]), _default(path[0]), path[1:], value, key)}
+    default = _default(schema, path[0])
+    return {**document, path[0]: _put(document.get(path[0]), default, path[1:], value, key)}
 
 
-def _default(section: str) -> Any:
-    default = Recipe.model_fields[section].default
+def _default(schema: type[Config], section: str) -> Any:
+    default = schema.model_fields[section].default
     return default.model_dump(mode="json") if isinstance(default, Config) else default
 
 

@@ -219,6 +219,11 @@ class Training(Config):
     warm_check: WarmCheck | None = Field(
         default=None, description="also train from random weights, and compare"
     )
+    seed: Annotated[Annotated[int, Field(ge=0)] | None, Unkeyed()] = Field(
+        default=None,
+        description="of search and training alone, so that the data stay as they are; the recipe's where "
+        "none is given",
+    )
     device: Device = Field(default="auto", description="auto takes a GPU where there is one")
 
     @model_validator(mode="after")

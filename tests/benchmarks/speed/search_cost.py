@@ -103,7 +103,7 @@ def cost_in_all(recipe: Recipe, dataset: Path) -> str:
         _train(training.model_copy(update={"sampler": sampler, "epochs": 1}), data)
 
     start = time.perf_counter()
-    found = search(config, training, data, seed=recipe.seed, checkpoint=_NoCheckpoint())
+    found = search(config, training, data, seed=recipe.training_seed, checkpoint=_NoCheckpoint())
     searched = time.perf_counter() - start
     chosen = Training.model_validate(training.model_dump(by_alias=True) | found.policy.patch)
     retrained, retraining = _train(chosen, data, found.weights)

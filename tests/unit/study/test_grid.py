@@ -6,17 +6,25 @@ from components.study.grid import Cell, Method, baselines, recipe_of, searched
 from components.study.schema import Setting, Study
 
 
-def test_mixing_needs_a_graph_and_has_one_negative(study: Study) -> None:
+def test_mixing_needs_a_graph(study: Study) -> None:
     assert [method.sampler for method in baselines(study, "MF")] == ["RNS", "PNS", "DNS"]
     assert [method.sampler for method in baselines(study, "LightGCN")] == ["RNS", "PNS", "DNS", "MixGCF"]
-    assert [method.num_negatives for method in baselines(study, "LightGCN", num_negatives=2)] == [2, 2, 2]
+
+
+def test_all_cells_of_a_data_set_share_its_split(study: Study) -> None:
+    """Else what one seed tunes on is what another is tested on."""
+    cells = [Cell("tiny", "MF", Method("RNS"), seed) for seed in (1, 2)]
+    first, second = (recipe_of(study, cell, {}).stage_params() for cell in cells)
+    for stage in ("ingest", "prepare"):
+        assert first[stage].identity() == second[stage].identity()
+    assert first["retrain"].identity() != second["retrain"].identity()
 
 
 def test_a_baseline_trains_without_a_search(study: Study) -> None:
     recipe = recipe_of(study, Cell("tiny", "LightGCN", Method("MixGCF"), 7), {"learning_rate": 0.5})
     assert recipe.search.kind == "none"
     assert recipe.training.sampler == MixGcfMixer(num_candidates=4)
-    assert (recipe.training.learning_rate, recipe.training.epochs, recipe.seed) == (0.5, 4, 7)
+    assert (recipe.training.learning_rate, recipe.training.epochs, recipe.training_seed) == (0.5, 4, 7)
     assert recipe.evaluation.ks == (20,)
     assert not recipe.promotion.floors
 
