@@ -1,6 +1,8 @@
-"""The page of a study: its tables in Parquet and Markdown, its figures, and what ran."""
+"""The page of a study: what it found in sentences, its tables in Markdown and Parquet, its figures, and what
+ran."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Final, final
@@ -9,13 +11,15 @@ import pandas as pd
 import pyarrow as pa
 from matplotlib.figure import Figure
 
+from components.core.manifest import read_manifest
 from components.data.parquet import write_table
-from components.study import figures, tables
+from components.study import costs, figures, tables
 from components.study.conducting import Part, Results
-from components.study.grid import AUTOSAMPLE, searched
+from components.study.findings import findings
+from components.study.grid import searched
 from components.study.schema import Study
 
-_RULE: Final = "ranked {}"
+_NOTHING: Final = "–"
 
 
 @final
@@ -28,37 +32,50 @@ class Page:
 
     def write(self) -> Path:
         """The page's file."""
+        study = self._study
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_table(_cells(self._results), self._folder / "cells.parquet")
-        self._lines = [f"# {self._study.name}", "", self._study.description.strip(), "", *self._what_ran()]
+        cells = _cells(self._results)
+        write_table(pa.Table.from_pandas(cells, preserve_index=False), self._folder / "cells.parquet")
+        self._lines = [f"# {study.name}", "", study.description.strip(), "", *self._what_ran(cells)]
+        self._findings()
         self._comparisons("Overall comparison", "overall", tables.overall)
-        for count in self._study.negatives:
+        for count in study.negatives:
             title = f"{count} negatives, or {count} candidates"
             self._comparisons(title, f"negatives-{count}", partial(tables.by_negatives, count=count))
         self._spaces()
         self._comparisons("Retraining from random weights and from W′", "start", tables.by_start)
-        self._races()
+        self._ways()
         self._times()
         self._alphas()
+        self._settings()
         self._failures()
         place = self._folder / "README.md"
         place.write_text("\n".join(self._lines).rstrip() + "\n", encoding="utf-8")
         return place
 
-    def _pairs(self) -> Iterator[tuple[str, str]]:
-        return ((data, model) for data in self._part.data for model in self._part.models)
+    def _pairs(self) -> list[tuple[str, str]]:
+        return [(data, model) for data in self._part.data for model in self._part.models]
 
-    def _what_ran(self) -> list[str]:
-        done = sum(not outcome.error for outcome in self._results.outcomes.values())
+    def _what_ran(self, cells: pd.DataFrame) -> list[str]:
+        done = int(cells["error"].isna().sum())
         seeds = ", ".join(map(str, self._study.seeds))
+        revisions = ", ".join(f"`{revision[:12]}`" for revision in sorted(set(cells["revision"].dropna())))
+        days = sorted(set(cells["day"].dropna()))
+        when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else "no day"
         return [
-            f"{done} of {len(self._results.outcomes)} cells ran: {', '.join(self._part.data)}; "
-            f"{', '.join(self._part.models)}; seeds {seeds}. Metrics at {self._study.k} are means over "
-            "seeds, ranks in brackets; * where the best is better than the second with p < 0.05 (two-sided "
-            "paired test by user, each user's difference its mean over seeds). What each cell took and found "
-            "stands in `cells.parquet`.",
+            f"{done} of {len(cells)} cells ran: {', '.join(self._part.data)}; "
+            f"{', '.join(self._part.models)}; seeds {seeds}, all on one split of each data set. Trained on "
+            f"{when} by revision {revisions or 'unknown'}. Metrics at {self._study.k} are means over seeds, "
+            "ranks in brackets; * where the best is better than the second with p < 0.05 (two-sided paired "
+            "test by user, each user's difference its mean over seeds; not corrected for the number of "
+            "tests). What each cell took and found stands in `cells.parquet`.",
             "",
         ]
+
+    def _findings(self) -> None:
+        found = [f"- {sentence}" for sentence in findings(self._study, self._results, self._pairs())]
+        if found:
+            self._lines += ["## In short", "", *found, ""]
 
     def _comparisons(
         self,
@@ -73,99 +90,94 @@ class Page:
             if found is not None:
                 parts += [f"**{data}, {model}**", "", tables.markdown(found, self._study.k), ""]
                 frames.append(_long(found, data, model))
-        if parts:
-            self._lines += [f"## {title}", "", *parts]
-            write_table(pa.Table.from_pandas(pd.concat(frames), preserve_index=False), self._file(file))
+        self._section(title, file, parts, frames)
 
     def _spaces(self) -> None:
         parts: list[str] = []
+        frames = []
         for data, model in self._pairs():
             both = tables.by_space(self._study, self._results, data, model)
             if both is not None:
                 found, ssar = both
                 told = ", ".join(f"{name} {value:.2f}" for name, value in ssar.items())
-                parts += [
-                    f"**{data}, {model}** (S.S.A.R.: {told})",
-                    "",
-                    tables.markdown(found, self._study.k),
-                    "",
-                ]
-        if parts:
-            self._lines += ["## Search spaces", "", *parts]
+                title = f"**{data}, {model}** (S.S.A.R.: {told})"
+                parts += [title, "", tables.markdown(found, self._study.k), ""]
+                frames.append(_long(found, data, model).assign(ssar=lambda frame: frame["method"].map(ssar)))  # noqa: B023
+        self._section("Search spaces", "spaces", parts, frames)
 
-    def _races(self) -> None:
-        race, size = self._study.candidates.race, self._study.candidates.size
-        if race is None:
-            return
-        lines = [
-            "| | ranked | race | ndcg, ranked | ndcg, race | trainings, s | race, s |",
-            "|---|---|---|---:|---:|---:|---:|",
-        ]
-        metric = f"ndcg@{self._study.k}"
+    def _ways(self) -> None:
+        lines = [f"| | way | picks | N@{self._study.k} | p | trainings | seconds | × |"]
+        lines.append("|---|---|---|---:|---:|---:|---:|---:|")
+        frames = []
         for data, model in self._pairs():
-            spaces = [
-                self._results.chosen.get((data, model, f"{rule} {size}")) for rule in ("ranked", "race")
-            ]
-            if spaces[0] is None or spaces[1] is None:
-                continue
-            values = [self._mean(data, model, space, metric) for space in spaces if space]
-            seconds = tables.times(self._study, self._results, data, model)
-            if seconds is None:
-                continue
-            names = self._study.candidates.names
-            whole, short = (
-                sum(seconds["seconds"][f"{name}{suffix}"] for name in names) for suffix in ("", ", race")
-            )
-            told = " | ".join("+".join(space) for space in spaces if space)
-            numbers = f"{values[0]:.4f} | {values[1]:.4f} | {whole:.1f} | {short:.1f}"
-            lines.append(f"| {data}, {model} | {told} | {numbers} |")
-        self._lines += [f"## Candidates by a race of {race.epochs} epochs", "", *lines, ""]
-
-    def _mean(self, data: str, model: str, space: tuple[str, ...], metric: str) -> float:
-        found = self._results.of(data, model, searched(self._study, space)).values()
-        values = [outcome.metrics["evaluate"][metric] for outcome in found]
-        return sum(values) / len(values) if values else float("nan")
+            found = costs.ways(self._study, self._results, data, model)
+            for number, way in enumerate(found):
+                head = f"{data}, {model}" if number == 0 else ""
+                short = f" + {way.short_trainings} short" if way.short_trainings else ""
+                p = f"{way.p_value:.2g}" if number else _NOTHING
+                lines.append(
+                    f"| {head} | {way.name} | {way.picks} | {way.ndcg:.4f} | {p} | {way.trainings}{short} | "
+                    f"{way.seconds:.1f} | {way.seconds / found[0].seconds:.2f} |"
+                )
+            if found:
+                frames.append(pd.DataFrame(map(asdict, found)).assign(data=data, model=model))
+        race = self._study.candidates.race
+        told = (
+            "What a model costs in all. A grid search keeps the candidate that validates best; p is of the "
+            "difference to it; seconds are of optimisation and validation for one seed."
+        )
+        if race is not None:
+            told += f" A race trains every candidate for {race.epochs} epochs."
+        self._section("What it takes in all", "ways", [told, "", *lines, ""], frames)
 
     def _times(self) -> None:
-        lines = []
+        shown: list[str] = []
         for data in self._part.data:
-            found = {}
-            for model in self._part.models:
-                frame = tables.times(self._study, self._results, data, model)
-                if frame is None:
-                    continue
-                found[model] = frame
-                seconds = frame["seconds"]
-                own = seconds["search"] + seconds["retrain"]
-                grid = sum(seconds[name] for name in self._study.candidates.names)
-                lines.append(f"| {data}, {model} | {own:.1f} | {grid:.1f} | {own / grid:.2f} |")
+            found = {
+                model: times
+                for model in self._part.models
+                if (times := costs.times(self._study, self._results, data, model))
+            }
             if found:
-                figure = figures.time_against_grid(
-                    found, self._study.candidates.names, f"Training time, {data}"
-                )
-                self._figure(figure, f"time-{data}")
-        if lines:
-            head = ["| | AutoSample, s | all candidates, s | × |", "|---|---:|---:|---:|"]
-            self._lines += ["## Training time against a grid search", "", *head, *lines, ""]
-            self._lines += [f"![time](time-{_plain(data)}.svg)" for data in self._part.data]
-            self._lines.append("")
+                shown += self._figure(figures.time_against_grid(found, data), f"time-{data}", "time")
+        if shown:
+            self._lines += ["## Training time against a grid search", "", *shown, ""]
 
     def _alphas(self) -> None:
         names: dict[str, str] = {config.kind: name for name, config in self._study.samplers.items()}
-        shown = []
+        shown: list[str] = []
         for data in self._part.data:
             runs = {}
             for model in self._part.models:
-                space = self._results.chosen.get((data, model, _RULE.format(self._study.candidates.size)))
+                space = self._results.chosen.get((data, model, f"ranked {self._study.candidates.size}"))
                 found = self._results.of(data, model, searched(self._study, space)) if space else {}
                 if found:
                     runs[model] = found[min(found)]
             if runs:
-                figure = figures.alpha_over_epochs(runs, names, f"α of {AUTOSAMPLE}, {data}")
-                self._figure(figure, f"alpha-{data}")
-                shown.append(f"![α](alpha-{_plain(data)}.svg)")
+                shown += self._figure(figures.alpha_over_epochs(runs, names, data), f"alpha-{data}", "α")
         if shown:
             self._lines += ["## How α evolves", "", "Of the first seed.", "", *shown, ""]
+
+    def _settings(self) -> None:
+        lines = ["| | method | learning rate | L2 | α's | search: epochs (best) | training: epochs (best) |"]
+        lines.append("|---|---|---:|---:|---:|---:|---:|")
+        frames = []
+        for data, model in self._pairs():
+            found = costs.settings(self._study, self._results, data, model)
+            if found is None:
+                continue
+            for number, (method, row) in enumerate(found.iterrows()):
+                head = f"{data}, {model}" if number == 0 else ""
+                lines.append(
+                    f"| {head} | {method} | {row['learning_rate']:g} | {row['l2']:g} | "
+                    f"{_number(row.get('alpha_learning_rate'))} | {_epochs(row, 'search')} | "
+                    f"{_epochs(row, 'retrain')} |"
+                )
+            frames.append(found.reset_index().assign(data=data, model=model))
+        tuned = "Means over seeds."
+        if self._study.tuning:
+            tuned += " Rates are those that validated best in tuning; the test part is not opened for that."
+        self._section("Settings and epochs", "settings", [tuned, "", *lines, ""], frames)
 
     def _failures(self) -> None:
         failed = {cell: one.error for cell, one in self._results.outcomes.items() if one.error}
@@ -173,16 +185,28 @@ class Page:
             self._lines += ["## Cells that failed", ""]
             self._lines += [f"- {cell.label}: {error}" for cell, error in failed.items()]
 
-    def _figure(self, figure: Figure, name: str) -> None:
-        figures.save(figure, self._folder / _plain(name))
+    def _section(self, title: str, file: str, lines: list[str], frames: list[pd.DataFrame]) -> None:
+        """A heading, its lines, and the same numbers as a file; nothing where there are none."""
+        if frames:
+            self._lines += [f"## {title}", "", *lines]
+            table = pa.Table.from_pandas(pd.concat(frames), preserve_index=False)
+            write_table(table, self._folder / f"{file}.parquet")
 
-    def _file(self, name: str) -> Path:
-        return self._folder / f"{name}.parquet"
+    def _figure(self, figure: Figure, name: str, told: str) -> Iterator[str]:
+        plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
+        figures.save(figure, self._folder / plain)
+        yield f"![{told}]({plain}.svg)"
 
 
-def _plain(name: str) -> str:
-    """As a file's name."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
+def _number(value: float | None) -> str:
+    return _NOTHING if value is None or pd.isna(value) else f"{value:g}"
+
+
+def _epochs(row: pd.Series, stage: str) -> str:
+    total, best = row.get(f"{stage}_epochs"), row.get(f"{stage}_best_epoch")
+    if total is None or pd.isna(total):
+        return _NOTHING
+    return f"{total:.0f} ({best:.0f})"
 
 
 def _long(found: tables.Comparison, data: str, model: str) -> pd.DataFrame:
@@ -204,21 +228,23 @@ def _long(found: tables.Comparison, data: str, model: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _cells(results: Results) -> pa.Table:
-    """One row a cell: what it was, what it found, what it took."""
+def _cells(results: Results) -> pd.DataFrame:
+    """One row a cell: what it was, what it found, what it took, which code trained it and when."""
     rows = []
     for cell, outcome in results.outcomes.items():
-        method = cell.method
+        made = read_manifest(outcome.places["model"]) if "model" in outcome.places else None
         rows.append(
             {
                 "data": cell.data,
                 "model": cell.model,
-                "method": method.label,
+                "method": cell.method.label,
                 "seed": cell.seed,
                 **{f"search_{name}": value for name, value in outcome.metrics.get("search", {}).items()},
                 **{f"retrain_{name}": value for name, value in outcome.metrics.get("retrain", {}).items()},
                 **outcome.metrics.get("evaluate", {}),
+                "revision": made.git_sha if made else None,
+                "day": made.ended.date().isoformat() if made else None,
                 "error": outcome.error or None,
             }
         )
-    return pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
+    return pd.DataFrame(rows)

@@ -42,6 +42,9 @@ class Comparison:
     def average_rank(self) -> pd.Series:
         return self.ranks.mean(axis=1)
 
+    def mean(self, method: str, metric: str) -> float:
+        return float(self.means[metric].to_numpy()[list(self.means.index).index(method)])
+
 
 def compare(
     results: Results, data: str, model: str, methods: Mapping[str, Method], k: int
@@ -62,11 +65,11 @@ def compare(
     p_values = {}
     for metric in names:
         best, second, *_ = means[metric].sort_values(ascending=False, kind="stable").index
-        p_values[metric] = _p_value(found[best], found[second], metric)
+        p_values[metric] = p_value(found[best], found[second], metric)
     return Comparison(means, deviations, ranks, p_values)
 
 
-def _p_value(left: Mapping[int, Outcome], right: Mapping[int, Outcome], metric: str) -> float:
+def p_value(left: Mapping[int, Outcome], right: Mapping[int, Outcome], metric: str) -> float:
     """Two-sided, paired by user: a user's difference is the mean over the seeds that both have."""
     differences = []
     for seed in sorted(left.keys() & right.keys()):
@@ -88,11 +91,16 @@ def _per_user(outcome: Outcome, metric: str) -> pd.Series:
 
 def overall(study: Study, results: Results, data: str, model: str) -> Comparison | None:
     """Table 3."""
+    return compare(results, data, model, methods_of(study, results, data, model), study.k)
+
+
+def methods_of(study: Study, results: Results, data: str, model: str) -> dict[str, Method]:
+    """Of Table 3, by their names there."""
     methods = {method.sampler: method for method in baselines(study, model)}
     space = results.chosen.get((data, model, f"ranked {study.candidates.size}"))
     if space:
         methods[AUTOSAMPLE] = searched(study, space)
-    return compare(results, data, model, methods, study.k)
+    return methods
 
 
 def by_negatives(study: Study, results: Results, data: str, model: str, count: int) -> Comparison | None:
@@ -106,18 +114,14 @@ def by_negatives(study: Study, results: Results, data: str, model: str, count: i
 
 def by_space(study: Study, results: Results, data: str, model: str) -> tuple[Comparison, pd.Series] | None:
     """Table 5: AutoSample over each space; and S.S.A.R., the candidates' mean average rank in Table 3."""
-    found = compare(
-        results, data, model, {"+".join(space): searched(study, space) for space in study.spaces}, study.k
-    )
+    methods = {joined(space): searched(study, space) for space in study.spaces}
+    found = compare(results, data, model, methods, study.k)
     all_methods = overall(study, results, data, model)
     if found is None or all_methods is None:
         return None
     rank = all_methods.average_rank
-    spaces = {"+".join(space): space for space in study.spaces}
-    ssar = pd.Series(
-        {name: float(np.mean([rank[one] for one in spaces[name]])) for name in found.means.index}
-    )
-    return found, ssar
+    ssar = {name: float(np.mean([rank[one] for one in methods[name].space])) for name in found.means.index}
+    return found, pd.Series(ssar)
 
 
 def by_start(study: Study, results: Results, data: str, model: str) -> Comparison | None:
@@ -127,32 +131,6 @@ def by_start(study: Study, results: Results, data: str, model: str) -> Compariso
         return None
     methods = {"random": searched(study, space, "none"), "custom": searched(study, space)}
     return compare(results, data, model, methods, study.k)
-
-
-def times(study: Study, results: Results, data: str, model: str) -> pd.DataFrame | None:
-    """Figure 3: seconds of optimisation and validation, means over seeds, of AutoSample's search and its
-    retraining, and of training with each candidate."""
-    space = results.chosen.get((data, model, f"ranked {study.candidates.size}"))
-    found = results.of(data, model, searched(study, space)) if space else {}
-    if not space or not found:
-        return None
-    rows = [
-        ("search", _seconds(found.values(), "search")),
-        ("retrain", _seconds(found.values(), "retrain")),
-    ]
-    for name in study.candidates.names:
-        outcomes = results.of(data, model, Method(name))
-        rows.append((name, _seconds(outcomes.values(), "retrain")))
-        race = study.candidates.race
-        if race is not None:
-            raced = results.of(data, model, Method(name, epochs=race.epochs))
-            rows.append((f"{name}, race", _seconds(raced.values(), "retrain")))
-    return pd.DataFrame(rows, columns=["part", "seconds"]).set_index("part")
-
-
-def _seconds(outcomes: Iterable[Outcome], stage: str) -> float:
-    found = [outcome.metrics[stage]["training_seconds"] for outcome in outcomes]
-    return float(np.mean(found)) if found else float("nan")
 
 
 def markdown(found: Comparison, k: int) -> str:
@@ -168,3 +146,8 @@ def markdown(found: Comparison, k: int) -> str:
             cells.append(f"{found.means.loc[name, metric]:.4f}{star} ({rank})")
         lines.append(f"| {name} | {' | '.join(cells)} | {found.average_rank[name]:.2f} |")
     return "\n".join(lines)
+
+
+def joined(space: Iterable[str]) -> str:
+    """A search space's name."""
+    return "+".join(space)

@@ -22,7 +22,14 @@ def test_a_study_is_run_resumed_and_written_down(document: dict[str, Any], tmp_p
     assert first.exit_code == 0, first.output
     results = tmp_path / "studies" / "trial" / "results"
     page = (results / "README.md").read_text()
-    for title in ("Overall comparison", "2 negatives", "Search spaces", "race of 2 epochs", "α evolves"):
+    for title in (
+        "Overall comparison",
+        "2 negatives",
+        "Search spaces",
+        "What it takes in all",
+        "α evolves",
+        "In short",
+    ):
         assert title in page
     for name in ("time-tiny", "alpha-tiny"):
         assert (results / f"{name}.svg").stat().st_size > 1000

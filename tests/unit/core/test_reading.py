@@ -115,7 +115,8 @@ def test_an_override_of_a_misspelt_key_below_a_section():
         ({"prepare": {"split": {"ratio": [3, 1, 1]}}}, "prepare.split.kind: missing"),
         ({"prepare": 3}, "prepare: got 3, need a mapping with the keys core, min_rating, split, unseen"),
         ({"training": {"sampler": {"kind": "uniforn"}}},
-         "training.sampler.kind: got 'uniforn', need one of 'uniform', 'popularity', 'dns', 'aobpr'"),
+         "training.sampler.kind: got 'uniforn', need one of 'uniform', 'popularity', 'dns', 'aobpr', "
+         "'srns', 'mixgcf'"),
         ({"training": {"metric": "ndcg"}},
          "training.metric: got 'ndcg', need to match pattern "
          "'^(recall|ndcg|precision|hit_ratio)@[1-9][0-9]*$'"),

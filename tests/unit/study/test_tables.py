@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import ttest_1samp
 
-from components.study import tables
+from components.study import costs, tables
 from components.study.conducting import Results
 from components.study.grid import Cell, Method, searched
 from components.study.running import Outcome
@@ -86,15 +86,39 @@ def test_the_search_space_s_average_rank(study: Study, results: Results, tmp_pat
 
 
 def test_times_are_means_over_seeds(study: Study, results: Results) -> None:
-    found = tables.times(study, results, "tiny", "MF")
-    assert found is not None
-    assert found["seconds"].dropna().to_dict() == {
-        "search": 100,
-        "retrain": 100,
-        "RNS": 30,
-        "PNS": 30,
-        "DNS": 30,
+    found = costs.times(study, results, "tiny", "MF")
+    assert found == {"search": 100, "retrain": 100, "RNS": 30, "PNS": 30, "DNS": 30}
+
+
+def test_the_rule_of_the_best_costs_a_grid_search_of_its_own(study: Study, tmp_path: Path) -> None:
+    """Validation says DNS, RNS, PNS; a race in which a training takes 3 s says PNS, DNS."""
+    results = Results()
+
+    def put(method: Method, values: list[float], seconds: float) -> None:
+        place = tmp_path / f"{len(results.outcomes)}"
+        users = [f"u{number}" for number in range(len(values))]
+        results.outcomes[Cell("tiny", "MF", method, 1)] = outcome(place, users, values, seconds)
+
+    for name, value in (("RNS", 0.4), ("PNS", 0.2), ("DNS", 0.5)):
+        put(Method(name), [value] * 4, 30)
+    for name, value in (("RNS", 0.1), ("PNS", 0.3), ("DNS", 0.2)):
+        put(Method(name, epochs=2), [value] * 4, 3)
+    for rule, space in (("ranked 2", ("DNS", "RNS")), ("race 2", ("PNS", "DNS"))):
+        results.chosen["tiny", "MF", rule] = space
+        put(searched(study, space), [0.5, 0.6, 0.5, 0.6], 10)
+
+    found = {way.name: way for way in costs.ways(study, results, "tiny", "MF")}
+    assert {
+        name: (way.picks, way.trainings, way.short_trainings, way.seconds) for name, way in found.items()
+    } == {
+        "grid search": ("DNS", 3, 0, 90),
+        "AutoSample, 2 best": ("RNS+DNS", 5, 0, 110),
+        "race, then the winner": ("PNS", 1, 3, 39),
+        "AutoSample, race's 2": ("PNS+DNS", 2, 3, 29),
     }
+    assert found["grid search"].p_value == 1
+    assert found["AutoSample, 2 best"].ndcg == pytest.approx(0.55)
+    assert found["AutoSample, 2 best"].p_value == pytest.approx(ttest_1samp([0, 0.1, 0, 0.1], 0).pvalue)
 
 
 def test_what_did_not_run_is_left_out(study: Study, results: Results) -> None:

@@ -1,0 +1,122 @@
+"""What ways to a model take: settings, epochs, trainings, seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import final
+
+import pandas as pd
+
+from components.core.recipe.search import AutoSample
+from components.study.conducting import Results, ranked, rates_of
+from components.study.grid import AUTOSAMPLE, Cell, candidates, recipe_of, searched
+from components.study.running import Outcome
+from components.study.schema import Study
+from components.study.tables import joined, methods_of, p_value
+
+
+def times(study: Study, results: Results, data: str, model: str) -> dict[str, float]:
+    """Figure 3: seconds of optimisation and validation, means over seeds, of AutoSample's `search` and
+    `retrain`, and of training with each candidate. Empty where AutoSample did not run."""
+    space = results.chosen.get((data, model, f"ranked {study.candidates.size}"))
+    found = results.of(data, model, searched(study, space)) if space else {}
+    if not found:
+        return {}
+    alone = {
+        method.sampler: _seconds(results.of(data, model, method), "retrain") for method in candidates(study)
+    }
+    return {stage: _seconds(found, stage) for stage in ("search", "retrain")} | alone
+
+
+@final
+@dataclass(frozen=True)
+class Way:
+    """A way to a model, and what it takes in all.
+
+    Attributes:
+        picks: a sampler, or the candidates of a search.
+        ndcg: on test, the mean over seeds.
+        p_value: of its difference to the grid search's.
+        trainings, short_trainings: full ones, and those of a race.
+        seconds: of all of them, for one seed.
+    """
+
+    name: str
+    picks: str
+    ndcg: float
+    p_value: float
+    trainings: int
+    short_trainings: int
+    seconds: float
+
+
+def ways(study: Study, results: Results, data: str, model: str) -> list[Way]:
+    """The grid search, which keeps the candidate that validates best, and what there is instead. The rule
+    "the T best" (§2.3.1) trains every candidate before the search begins: it is a grid search already.
+
+    Returns:
+        the grid search first; nothing where a cell is missing.
+    """
+    size, race = study.candidates.size, study.candidates.race
+    alone = {method.sampler: method for method in candidates(study)}
+    full = [*alone.values()]
+    best = alone[ranked(study, results, data, model)[0]]
+    space = results.chosen.get((data, model, f"ranked {size}"), ())
+    asked = [("grid search", best, full), (f"{AUTOSAMPLE}, {size} best", searched(study, space), full)]
+    if race is not None:
+        short = candidates(study, epochs=race.epochs)
+        best = alone[ranked(study, results, data, model, race.epochs)[0]]
+        space = results.chosen.get((data, model, f"race {size}"), ())
+        asked.append(("race, then the winner", best, short))
+        asked.append((f"{AUTOSAMPLE}, race's {size}", searched(study, space), short))
+    metric = f"ndcg@{study.k}"
+    grid = results.of(data, model, asked[0][1])
+    found: list[Way] = []
+    for name, method, before in asked:
+        outcomes = results.of(data, model, method)
+        if not outcomes or not grid:
+            return []
+        after = [] if method in before else ["search", "retrain"] if method.space else ["retrain"]
+        seconds = [_seconds(results.of(data, model, one), "retrain") for one in before]
+        seconds += [_seconds(outcomes, stage) for stage in after]
+        num_short = sum(one.epochs is not None for one in before)
+        found.append(
+            Way(
+                name=name,
+                picks=joined(method.space) or method.sampler,
+                ndcg=fmean(outcome.metrics["evaluate"][metric] for outcome in outcomes.values()),
+                p_value=p_value(outcomes, grid, metric),
+                trainings=len(before) - num_short + len(after),
+                short_trainings=num_short,
+                seconds=sum(seconds),
+            )
+        )
+    return found
+
+
+def settings(study: Study, results: Results, data: str, model: str) -> pd.DataFrame | None:
+    """What the methods of Table 3 ran with, and for how long: rates, and means over seeds of epochs."""
+    rows = []
+    for method in methods_of(study, results, data, model).values():
+        found = results.of(data, model, method)
+        if not found:
+            continue
+        cell = Cell(data, model, method, next(iter(found)))
+        recipe = recipe_of(study, cell, rates_of(study, results, cell))
+        row: dict[str, float | str] = {
+            "method": method.sampler,
+            "learning_rate": recipe.training.learning_rate,
+            "l2": recipe.training.l2,
+        }
+        if isinstance(recipe.search, AutoSample):
+            row["alpha_learning_rate"] = recipe.search.alpha_learning_rate
+        for stage in ("search", "retrain") if method.space else ("retrain",):
+            for name in ("epochs", "best_epoch"):
+                row[f"{stage}_{name}"] = fmean(one.metrics[stage][name] for one in found.values())
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("method") if rows else None
+
+
+def _seconds(outcomes: Mapping[int, Outcome], stage: str) -> float:
+    found = [outcome.metrics[stage]["training_seconds"] for outcome in outcomes.values()]
+    return fmean(found) if found else float("nan")

@@ -1,0 +1,133 @@
+"""What a study's tables say, in sentences: each claim of AutoSample's §3 with the number of cells where it
+holds."""
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from components.study import costs, tables
+from components.study.conducting import Results
+from components.study.grid import AUTOSAMPLE
+from components.study.schema import Study
+from components.study.tables import SIGNIFICANT, Comparison
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def findings(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+    """A sentence or two for each claim that there are cells for."""
+    yield from _ranks(study, results, pairs)
+    yield from _negatives(study, results, pairs)
+    yield from _start(study, results, pairs)
+    yield from _spaces(study, results, pairs)
+    yield from _ways(study, results, pairs)
+
+
+def _ranks(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+    found = {pair: tables.overall(study, results, *pair) for pair in pairs}
+    compared = {pair: one for pair, one in found.items() if one is not None and AUTOSAMPLE in one.means.index}
+    if not compared:
+        return
+    yield f"AutoSample has {_told([_place(one) for one in compared.values()])} by average rank."
+    metric = f"ndcg@{study.k}"
+    better: list[str] = []
+    worse: list[str] = []
+    for (data, model), one in compared.items():
+        best = str(one.means[metric].drop(AUTOSAMPLE).idxmax())
+        methods = tables.methods_of(study, results, data, model)
+        own, other = (results.of(data, model, methods[name]) for name in (AUTOSAMPLE, best))
+        if tables.p_value(own, other, metric) < SIGNIFICANT:
+            side = better if one.mean(AUTOSAMPLE, metric) > one.mean(best, metric) else worse
+            side.append(f"{data}, {model} ({best})")
+    yield (
+        f"Against the baseline that is best on test by {metric}: surely better in {_listed(better)}, surely "
+        f"worse in {_listed(worse)}, of {len(compared)}."
+    )
+
+
+def _negatives(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+    found = [tables.by_negatives(study, results, *pair, count) for count in study.negatives for pair in pairs]
+    compared = [one for one in found if one is not None and AUTOSAMPLE in one.means.index]
+    if compared:
+        yield (
+            f"Among candidates with as many negatives as it has candidates it has "
+            f"{_told([_place(one) for one in compared])}."
+        )
+
+
+def _start(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+    metric = f"ndcg@{study.k}"
+    found = {pair: tables.by_start(study, results, *pair) for pair in pairs}
+    compared = {pair: one for pair, one in found.items() if one is not None}
+    if not compared:
+        return
+    gain = {pair: one.mean("custom", metric) - one.mean("random", metric) for pair, one in compared.items()}
+    sure = [pair for pair, one in compared.items() if one.p_values[metric] < SIGNIFICANT]
+    helps = [", ".join(pair) for pair in sure if gain[pair] > 0]
+    harms = [", ".join(pair) for pair in sure if gain[pair] < 0]
+    yield (
+        f"Retraining from W′ instead of random weights changes {metric} by {_signed([*gain.values()])}: "
+        f"surely better in {_listed(helps)}, surely worse in {_listed(harms)}, of {len(compared)}."
+    )
+
+
+def _spaces(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+    correlation = {}
+    for pair in pairs:
+        both = tables.by_space(study, results, *pair)
+        if both is not None and len(both[1]) > 2:
+            correlation[pair] = both[0].average_rank.corr(both[1], method="spearman")
+    if correlation:
+        told = "; ".join(f"{', '.join(pair)} {value:+.2f}" for pair, value in correlation.items())
+        yield (
+            f"Rank correlation (Spearman) of a search space's S.S.A.R. with AutoSample's rank over it, "
+            f"positive where better candidates make a better search: {told}."
+        )
+
+
+def _ways(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+    own = []
+    for pair in pairs:
+        times = costs.times(study, results, *pair)
+        if times:
+            both = times["search"] + times["retrain"]
+            own.append(both / sum(times[name] for name in study.candidates.names))
+    if own:
+        yield (
+            f"Search and retraining take {min(own):.2f} to {max(own):.2f} of the time of training all "
+            f"{len(study.candidates.names)} candidates, once the {study.candidates.size} best are known; to "
+            "know them takes that time once more."
+        )
+    share: dict[str, list[float]] = {}
+    change: dict[str, list[float]] = {}
+    for pair in pairs:
+        found = costs.ways(study, results, *pair)
+        for way in found[1:]:
+            share.setdefault(way.name, []).append(way.seconds / found[0].seconds)
+            change.setdefault(way.name, []).append(way.ndcg - found[0].ndcg)
+    for name, shares in share.items():
+        yield (
+            f"“{name}” takes {min(shares):.2f} to {max(shares):.2f} of a grid search's time; its "
+            f"ndcg@{study.k} differs from the grid search's by {_signed(change[name])}."
+        )
+
+
+def _place(found: Comparison) -> int:
+    """AutoSample's place by average rank; equals share the better one."""
+    return int(found.average_rank.rank(method="min")[AUTOSAMPLE])
+
+
+def _told(places: Sequence[int]) -> str:
+    counts = {place: places.count(place) for place in sorted(set(places))}
+    return (
+        f"{', '.join(f'place {place} in {count}' for place, count in counts.items())} of {len(places)} cases"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{len(names)} ({'; '.join(names)})" if names else "none"
+
+
+def _signed(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:+.4f}"
+    return f"{min(values):+.4f} to {max(values):+.4f}, {fmean(values):+.4f} in the mean"
