@@ -1,6 +1,7 @@
 """Cells side by side, each in a process of its own that runs the stages one after the other."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -9,12 +10,13 @@ from multiprocessing import get_context
 from typing import Final, final
 
 from components.catalog import STAGES
-from components.core.errors import RecloopError
+from components.core.errors import ConflictError, RecloopError
 from components.core.recipe import Recipe
-from components.core.runs import plan
-from components.core.stage import StageSpec, execute
+from components.core.runs import Invocation, plan
+from components.core.stage import StageResult, StageSpec, execute
 from components.study.grid import Cell
 
+_WAIT_S: Final = 0.2  # between two looks at what another process is making
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -71,11 +73,20 @@ def run_recipe(document: str, until: str) -> Outcome:
     for spec in _stages(until):
         todo = plan(recipe, spec, places)
         try:
-            result = execute(spec, todo.params, todo.inputs, todo.output)
+            result = _executed(spec, todo)
         except RecloopError as error:
             return Outcome(places, metrics, f"{spec.name}: {error}")
         places[spec.output], metrics[spec.name] = result.uri, dict(result.metrics)
     return Outcome(places, metrics)
+
+
+def _executed(spec: StageSpec, todo: Invocation) -> StageResult:
+    """Cells have in common what is equal, such as a dataset: who comes second waits for the first."""
+    while True:
+        try:
+            return execute(spec, todo.params, todo.inputs, todo.output)
+        except ConflictError:
+            time.sleep(_WAIT_S)
 
 
 def _last_stage(cell: Cell) -> str:

@@ -114,12 +114,15 @@ def by_negatives(study: Study, results: Results, data: str, model: str, count: i
 
 def by_space(study: Study, results: Results, data: str, model: str) -> tuple[Comparison, pd.Series] | None:
     """Table 5: AutoSample over each space; and S.S.A.R., the candidates' mean average rank in Table 3."""
-    methods = {joined(space): searched(study, space) for space in study.spaces}
-    found = compare(results, data, model, methods, study.k)
     all_methods = overall(study, results, data, model)
-    if found is None or all_methods is None:
+    if all_methods is None:
         return None
     rank = all_methods.average_rank
+    ran = [space for space in study.spaces if set(space) <= set(rank.index)]
+    methods = {joined(space): searched(study, space) for space in ran}
+    found = compare(results, data, model, methods, study.k)
+    if found is None:
+        return None
     ssar = {name: float(np.mean([rank[one] for one in methods[name].space])) for name in found.means.index}
     return found, pd.Series(ssar)
 

@@ -124,3 +124,15 @@ def test_the_rule_of_the_best_costs_a_grid_search_of_its_own(study: Study, tmp_p
 def test_what_did_not_run_is_left_out(study: Study, results: Results) -> None:
     assert tables.overall(study, results, "tiny", "LightGCN") is None
     assert tables.by_start(study, results, "tiny", "MF") is None
+
+
+def test_a_space_with_a_candidate_that_failed_has_no_average_rank(
+    study: Study, results: Results, tmp_path: Path
+) -> None:
+    for seed in (1, 2):
+        del results.outcomes[Cell("tiny", "MF", Method("PNS"), seed)]
+    for place, space in enumerate(study.spaces):
+        results.outcomes[Cell("tiny", "MF", searched(study, space), 1)] = outcome(
+            tmp_path / f"space{place}", ["u1", "u2"], [0.1, 0.2]
+        )
+    assert tables.by_space(study, results, "tiny", "MF") is None  # both have PNS
