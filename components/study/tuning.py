@@ -57,7 +57,10 @@ def tune_cell(document: str, cell: Cell, journal: str) -> dict[str, float]:
     if prepared.error:
         raise GateFailedError(f"{cell.label}: {prepared.error}")
     grid = _grid(study.tuning, cell)
-    asked = {"recipe": recipe.model_dump(mode="json"), "tuning": study.tuning.model_dump(mode="json")}
+    asked = {
+        "recipe": recipe.model_dump(mode="json"),
+        "tuning": study.tuning.model_dump(mode="json", exclude={"methods"}),
+    }
     found = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(journal)),
         study_name=f"{cell.label} {sha256_json(asked)[:12]}",

@@ -15,7 +15,7 @@ from tests.unit.study.conftest import document as document
 @pytest.mark.slow
 def test_a_study_is_run_resumed_and_written_down(document: dict[str, Any], tmp_path: Path) -> None:
     place = tmp_path / "trial.yaml"
-    place.write_text(yaml.safe_dump(document))
+    place.write_text(yaml.safe_dump(document, sort_keys=False))
     command = ["study", str(place), "--jobs", "2"]
 
     first = CliRunner().invoke(app, command)
