@@ -205,7 +205,7 @@ def study(
 ) -> None:
     """Compare samplers and searches over data, models and seeds, in tables and figures.
 
-    [cyan]recloop study autosample --data ml-100k --jobs 2[/cyan]
+    [cyan]recloop study autosample-ml-100k --model MF --jobs 2[/cyan]
 
     What is done is skipped: a study that was stopped goes on where it was.
     """

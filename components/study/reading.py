@@ -12,7 +12,7 @@ from components.core.recipe.reading import read_document, with_overrides
 from components.core.recipe_files import find_file
 from components.study.schema import Study
 
-_FOLDER: Final = Path("pipelines") / "studies"
+STUDIES: Final = Path("pipelines") / "studies"
 
 
 def find_study(named: str) -> Path:
@@ -21,7 +21,7 @@ def find_study(named: str) -> Path:
     Raises:
         InvalidInputError: there is none.
     """
-    return find_file(named, "study", _FOLDER)
+    return find_file(named, "study", STUDIES)
 
 
 def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:

@@ -7,11 +7,20 @@ import pytest
 import yaml
 
 from components.core.errors import InvalidInputError
-from components.study.reading import find_study, read_study
+from components.core.recipe_files import included
+from components.study.grid import Cell, baselines, recipe_of, searched
+from components.study.reading import STUDIES, find_study, read_study
 
 
-def test_the_included_study_is_valid() -> None:
-    assert read_study(find_study("autosample")).candidates.size == 2
+def test_the_included_studies_are_valid() -> None:
+    paths = included(STUDIES).values()
+    assert paths
+    for path in paths:
+        study = read_study(path)
+        for data in study.data:
+            for model in study.models:
+                for method in [*baselines(study, model), searched(study, study.candidates.names)]:
+                    recipe_of(study, Cell(data, model, method, 1), {})
 
 
 @pytest.mark.parametrize(
@@ -37,5 +46,5 @@ def test_mistakes_are_told(
 
 
 def test_a_name_that_is_no_study_is_told_with_those_that_are() -> None:
-    with pytest.raises(InvalidInputError, match="did you mean 'autosample'"):
-        find_study("autosampel")
+    with pytest.raises(InvalidInputError, match="did you mean 'autosample-gowalla'"):
+        find_study("autosample-gowala")
