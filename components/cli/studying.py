@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.core.errors import InvalidInputError
+from components.core.errors import GateFailedError, InvalidInputError
 from components.core.progress import error_console
 from components.study.conducting import Part, conduct
-from components.study.page import Page
+from components.study.page import Page, as_file_name
 from components.study.reading import find_study, read_study
 
 
@@ -35,8 +35,13 @@ def run_study(
     def tell(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
-    results = conduct(study, part, folder / "tuning.journal", jobs=jobs, tell=tell)
-    return Page(study, part, results, folder / "results").write()
+    results = conduct(study, part, folder / "tuning", jobs=jobs, tell=tell)
+    restricted = [*data, *models]
+    page = Page(study, part, results, folder / "-".join(["results", *map(as_file_name, restricted)])).write()
+    failed = sum(bool(outcome.error) for outcome in results.outcomes.values())
+    if failed:
+        raise GateFailedError(f"{failed} of {len(results.outcomes)} cells failed; {page} lists them")
+    return page
 
 
 def _among(option: str, asked: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:

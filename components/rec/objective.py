@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from components.core.hashing import derive_seed
-from components.core.recipe.training import Training
+from components.core.recipe.training import NegativesConfig, SamplerConfig, Training
 from components.rec.data import PairBatch, RankingData
 from components.rec.losses.base import PairwiseLoss
 from components.rec.models.base import BuildModel, Encoded, HopEncoded, RankingModel
@@ -72,13 +72,13 @@ def build_model(training: Training, data: RankingData, seed: int) -> RankingMode
     return build(training.model, data, generator=generator).to(data.user.device)
 
 
-def build_negatives(config: object, data: RankingData) -> NegativeSource:
+def build_negatives(config: NegativesConfig, data: RankingData) -> NegativeSource:
     """A sampler or a mixer from its config."""
-    source: NegativeSource = config.load()(config, data)  # type: ignore[attr-defined]  # any registered one
+    source: NegativeSource = config.load()(config, data)
     return source
 
 
-def build_sampler(config: object, data: RankingData) -> Sampler:
+def build_sampler(config: SamplerConfig, data: RankingData) -> Sampler:
     """A sampler from its config."""
     source = build_negatives(config, data)
     assert isinstance(source, Sampler)

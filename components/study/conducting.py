@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Final, final
 
 from components.core.errors import GateFailedError
+from components.core.recipe import Recipe
 from components.study.grid import Cell, Method, baselines, candidates, recipe_of, searched
 from components.study.running import Outcome, run_cells
 from components.study.schema import Study
@@ -24,6 +25,11 @@ class Part:
     data: tuple[str, ...]
     models: tuple[str, ...]
 
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Of data and model."""
+        return [(data, model) for data in self.data for model in self.models]
+
 
 @final
 @dataclass
@@ -34,11 +40,13 @@ class Results:
         outcomes: of every cell that was run.
         chosen: by data, model and rule (`ranked 2`, `race 2`), the candidates that it chooses.
         rates: that tuning found, by data, model and sampler.
+        recipes: that the cells ran with.
     """
 
     outcomes: dict[Cell, Outcome] = field(default_factory=dict)
     chosen: dict[tuple[str, str, str], tuple[str, ...]] = field(default_factory=dict)
     rates: dict[tuple[str, str, str], Mapping[str, float]] = field(default_factory=dict)
+    recipes: dict[Cell, Recipe] = field(default_factory=dict)
 
     def of(self, data: str, model: str, method: Method) -> dict[int, Outcome]:
         """By seed, those that succeeded."""
@@ -60,34 +68,45 @@ class Results:
         return fmean(values) if values else float("-inf")
 
 
-def conduct(study: Study, part: Part, journal: Path, *, jobs: int, tell: Tell) -> Results:
+def conduct(study: Study, part: Part, folder: Path, *, jobs: int, tell: Tell) -> Results:
     """Tune and run the baselines, choose candidates by their validation, tune and run AutoSample.
 
-    `journal` is where trials of tuning are kept.
+    `folder` is where trials of tuning are kept.
+
+    Raises:
+        InvalidInputError: a cell's recipe is not valid; before any work.
+        GateFailedError: no baseline could be run.
     """
     results = Results()
+    first = list(_first(study, part))
+    for cell in (*first, *_possible(study, part)):
+        recipe_of(study, cell, {})
 
-    def do(methods: Callable[[str, str], list[Method]], cells: Callable[[], Iterable[Cell]]) -> None:
-        tunable = [
-            Cell(data, model, method, study.tuning.seed)
-            for data, model in _pairs(part)
+    def tuned(methods: Callable[[str, str], list[Method]]) -> None:
+        if study.tuning is None:
+            return
+        asked = {
+            cell: _settled(study, results, cell)
+            for data, model in part.pairs
             for method in methods(data, model)
-            if study.tuning and method.sampler in (study.tuning.methods or (method.sampler,))
-        ]
-        for number, (cell, values) in enumerate(tune(study, tunable, journal, jobs=jobs), start=1):
-            results.rates[cell.data, cell.model, cell.method.sampler] = values
-            told = ", ".join(f"{name} {value:g}" for name, value in values.items())
-            tell(f"{number}/{len(tunable)}  {cell.label}: tuned, {told}")
-        _run(study, results, list(cells()), jobs=jobs, tell=tell)
+            for cell in [Cell(data, model, method, study.tuning.seed)]
+        }
+        for number, (cell, rates, error) in enumerate(tune(study, asked, folder, jobs=jobs), start=1):
+            if rates:
+                results.rates[cell.data, cell.model, cell.method.sampler] = rates
+            told = ", ".join(f"{name} {value:g}" for name, value in rates.items())
+            tell(f"{number}/{len(asked)}  {cell.label}: tuned, {error or told}")
 
-    do(lambda _, model: baselines(study, model), lambda: _first(study, part))
-    for data, model in _pairs(part):
+    tuned(lambda _, model: _tunable(study, model))
+    _run(study, results, first, jobs=jobs, tell=tell)
+    if all(outcome.error for outcome in results.outcomes.values()):
+        cell, outcome = next(iter(results.outcomes.items()))
+        raise GateFailedError(f"every cell failed; {cell.label}: {outcome.error}")
+    for data, model in part.pairs:
         _choose(study, results, data, model)
     rule = f"ranked {study.candidates.size}"
-    do(
-        lambda data, model: [searched(study, results.chosen[data, model, rule])],
-        lambda: _second(study, part, results),
-    )
+    tuned(lambda data, model: [searched(study, results.chosen[data, model, rule])])
+    _run(study, results, list(_second(study, part, results)), jobs=jobs, tell=tell)
     return results
 
 
@@ -100,7 +119,7 @@ def ranked(study: Study, results: Results, data: str, model: str, epochs: int | 
 
 def _first(study: Study, part: Part) -> Iterable[Cell]:
     """What depends on nothing."""
-    for data, model in _pairs(part):
+    for data, model in part.pairs:
         methods = baselines(study, model)
         for count in study.negatives:
             methods += candidates(study, num_negatives=count)
@@ -121,7 +140,7 @@ def _choose(study: Study, results: Results, data: str, model: str) -> None:
 
 def _second(study: Study, part: Part, results: Results) -> Iterable[Cell]:
     """What searches among those that were chosen."""
-    for data, model in _pairs(part):
+    for data, model in part.pairs:
         methods = [
             searched(study, space) for (d, m, _), space in results.chosen.items() if (d, m) == (data, model)
         ]
@@ -135,27 +154,44 @@ def _second(study: Study, part: Part, results: Results) -> Iterable[Cell]:
 
 
 def rates_of(study: Study, results: Results, cell: Cell) -> Mapping[str, float]:
-    """What tuning found for a cell: for its own sampler, or else for the first that was tuned."""
-    first = study.tuning.methods[:1] if study.tuning else ()
-    found = (results.rates.get((cell.data, cell.model, name)) for name in (cell.method.sampler, *first))
-    return next((rates for rates in found if rates is not None), {})
+    """What tuning found for a cell."""
+    alone = results.rates.get((cell.data, cell.model, cell.method.sampler), {})
+    return {**alone, **_settled(study, results, cell)}
+
+
+def _settled(study: Study, results: Results, cell: Cell) -> Mapping[str, float]:
+    """Rates that a cell takes over: a sampler that is not tuned from the first that is, AutoSample from the
+    best of its candidates."""
+    data, model, method = cell.data, cell.model, cell.method
+    name = method.sampler
+    if method.space:
+        name = next(name for name in ranked(study, results, data, model) if name in method.space)
+    if study.tuning and name not in {one.sampler for one in _tunable(study, model)}:
+        name = study.tuning.methods[0]
+    return {} if name == method.sampler else results.rates.get((data, model, name), {})
+
+
+def _tunable(study: Study, model: str) -> list[Method]:
+    asked = study.tuning.methods if study.tuning else ()
+    return [method for method in baselines(study, model) if not asked or method.sampler in asked]
+
+
+def _possible(study: Study, part: Part) -> Iterable[Cell]:
+    """Whose recipes are like those of all that may be searched."""
+    for data, model in part.pairs:
+        for space in (study.candidates.names, *study.spaces):
+            yield Cell(data, model, searched(study, space), study.seeds[0])
 
 
 def _run(study: Study, results: Results, cells: list[Cell], *, jobs: int, tell: Tell) -> None:
     recipes = {cell: recipe_of(study, cell, rates_of(study, results, cell)) for cell in cells}
+    results.recipes |= recipes
     for number, (cell, outcome) in enumerate(run_cells(recipes, jobs=jobs), start=1):
         results.outcomes[cell] = outcome
         tell(f"{number}/{len(cells)}  {cell.label}: {outcome.error or _told(outcome)}")
-    if cells and all(results.outcomes[cell].error for cell in cells):
-        first = cells[0]
-        raise GateFailedError(f"every cell failed; the first, {first.label}: {results.outcomes[first].error}")
 
 
 def _told(outcome: Outcome) -> str:
     *_, last = outcome.metrics.values()
     name = next((name for name in last if name.startswith("ndcg@")), None)
     return f"{name} {last[name]:.4f}" if name else "done"
-
-
-def _pairs(part: Part) -> list[tuple[str, str]]:
-    return [(data, model) for data in part.data for model in part.models]

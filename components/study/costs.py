@@ -2,22 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from statistics import fmean
 from typing import final
 
 import pandas as pd
 
 from components.core.recipe.search import AutoSample
-from components.study.conducting import Results, ranked, rates_of
-from components.study.grid import AUTOSAMPLE, Cell, candidates, recipe_of, searched
+from components.study.conducting import Results, ranked
+from components.study.grid import Cell, candidates, searched
 from components.study.running import Outcome
-from components.study.schema import Study
+from components.study.schema import AUTOSAMPLE, STAGES_OF_AUTOSAMPLE, Study
 from components.study.tables import joined, methods_of, p_value
 
 
 def times(study: Study, results: Results, data: str, model: str) -> dict[str, float]:
     """Figure 3: seconds of optimisation and validation, means over seeds, of AutoSample's `search` and
-    `retrain`, and of training with each candidate. Empty where AutoSample did not run."""
+    `retrain`, and of training with each candidate. Empty where one of them did not run."""
     space = results.chosen.get((data, model, f"ranked {study.candidates.size}"))
     found = results.of(data, model, searched(study, space)) if space else {}
     if not found:
@@ -25,7 +26,8 @@ def times(study: Study, results: Results, data: str, model: str) -> dict[str, fl
     alone = {
         method.sampler: _seconds(results.of(data, model, method), "retrain") for method in candidates(study)
     }
-    return {stage: _seconds(found, stage) for stage in ("search", "retrain")} | alone
+    seconds = {stage: _seconds(found, stage) for stage in STAGES_OF_AUTOSAMPLE} | alone
+    return {} if any(map(isnan, seconds.values())) else seconds
 
 
 @final
@@ -76,9 +78,11 @@ def ways(study: Study, results: Results, data: str, model: str) -> list[Way]:
         outcomes = results.of(data, model, method)
         if not outcomes or not grid:
             return []
-        after = [] if method in before else ["search", "retrain"] if method.space else ["retrain"]
+        after = [] if method in before else STAGES_OF_AUTOSAMPLE if method.space else ["retrain"]
         seconds = [_seconds(results.of(data, model, one), "retrain") for one in before]
         seconds += [_seconds(outcomes, stage) for stage in after]
+        if any(map(isnan, seconds)):
+            return []
         num_short = sum(one.epochs is not None for one in before)
         found.append(
             Way(
@@ -101,8 +105,7 @@ def settings(study: Study, results: Results, data: str, model: str) -> pd.DataFr
         found = results.of(data, model, method)
         if not found:
             continue
-        cell = Cell(data, model, method, next(iter(found)))
-        recipe = recipe_of(study, cell, rates_of(study, results, cell))
+        recipe = results.recipes[Cell(data, model, method, next(iter(found)))]
         row: dict[str, float | str] = {
             "method": method.sampler,
             "learning_rate": recipe.training.learning_rate,
@@ -110,7 +113,7 @@ def settings(study: Study, results: Results, data: str, model: str) -> pd.DataFr
         }
         if isinstance(recipe.search, AutoSample):
             row["alpha_learning_rate"] = recipe.search.alpha_learning_rate
-        for stage in ("search", "retrain") if method.space else ("retrain",):
+        for stage in STAGES_OF_AUTOSAMPLE if method.space else ("retrain",):
             for name in ("epochs", "best_epoch"):
                 row[f"{stage}_{name}"] = fmean(one.metrics[stage][name] for one in found.values())
         rows.append(row)

@@ -1,6 +1,7 @@
 """A study's figures, as SVG and PNG."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -23,16 +24,16 @@ def alpha_over_epochs(runs: Mapping[str, Outcome], names: Mapping[str, str], tit
 
     Args:
         runs: by the panel's name.
-        names: what a sampler's kind is called; their order gives their colours.
+        names: what a candidate's kind is called; their order gives their colours.
     """
-    colours = dict(zip(names, _COLOURS, strict=False))
+    colours = dict(zip(names, cycle(_COLOURS), strict=False))
     figure = Figure(figsize=(3.6 * len(runs), 3.0), layout="constrained")
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     for panel, (name, outcome) in zip(panels, runs.items(), strict=True):
         table = pq.read_table(Path(outcome.places["policy"]) / TRAJECTORY_FILE).to_pandas()
         for column in (column for column in table if column.startswith(_ALPHA)):
             kind = column.removeprefix(_ALPHA)
-            panel.plot(table[EPOCH], table[column], color=colours.get(kind), label=names.get(kind, kind))
+            panel.plot(table[EPOCH], table[column], color=colours[kind], label=names[kind])
         panel.set(title=name, xlabel="epoch", ylim=(0, 1))
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.spines[["top", "right"]].set_visible(False)
@@ -52,14 +53,14 @@ def time_against_grid(seconds: Mapping[str, Mapping[str, float]], title: str) ->
     panel = figure.subplots()
     for place, times in enumerate(seconds.values()):
         candidates = [name for name in times if name not in _OWN_COLOURS]
-        colours = _OWN_COLOURS | dict(zip(candidates, _COLOURS, strict=False))
+        colours = _OWN_COLOURS | dict(zip(candidates, cycle(_COLOURS), strict=False))
         for side, told, stacked in ((-0.2, "AutoSample", _OWN_COLOURS), (0.2, "grid", candidates)):
             below = 0.0
             for part in stacked:
                 label = part if place == 0 else None
                 panel.bar(place + side, times[part], 0.36, bottom=below, color=colours[part], label=label)
                 below += times[part]
-            panel.text(place + side, below, f"{told}\n{below:.0f} s", ha="center", va="bottom", fontsize=8)
+            panel.text(place + side, below, f"{told}\n{below:.3g} s", ha="center", va="bottom", fontsize=8)
     panel.set_xticks(range(len(seconds)), list(seconds))
     panel.set(ylabel="seconds of training", title=title)
     panel.margins(y=0.18)

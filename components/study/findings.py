@@ -6,8 +6,7 @@ from statistics import fmean
 
 from components.study import costs, tables
 from components.study.conducting import Results
-from components.study.grid import AUTOSAMPLE
-from components.study.schema import Study
+from components.study.schema import AUTOSAMPLE, Study
 from components.study.tables import SIGNIFICANT, Comparison
 
 Pairs = Sequence[tuple[str, str]]
@@ -34,13 +33,16 @@ def _ranks(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
     for (data, model), one in compared.items():
         best = str(one.means[metric].drop(AUTOSAMPLE).idxmax())
         methods = tables.methods_of(study, results, data, model)
-        own, other = (results.of(data, model, methods[name]) for name in (AUTOSAMPLE, best))
+        own, other = (
+            {seed: results.of(data, model, methods[name])[seed] for seed in one.seeds}
+            for name in (AUTOSAMPLE, best)
+        )
         if tables.p_value(own, other, metric) < SIGNIFICANT:
             side = better if one.mean(AUTOSAMPLE, metric) > one.mean(best, metric) else worse
             side.append(f"{data}, {model} ({best})")
     yield (
-        f"Against the baseline that is best on test by {metric}: surely better in {_listed(better)}, surely "
-        f"worse in {_listed(worse)}, of {len(compared)}."
+        f"Against the baseline that is best on test by {metric} it is better with p < {SIGNIFICANT} in "
+        f"{_listed(better)}, worse in {_listed(worse)}, of {len(compared)}."
     )
 
 
@@ -66,7 +68,7 @@ def _start(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
     harms = [", ".join(pair) for pair in sure if gain[pair] < 0]
     yield (
         f"Retraining from W′ instead of random weights changes {metric} by {_signed([*gain.values()])}: "
-        f"surely better in {_listed(helps)}, surely worse in {_listed(harms)}, of {len(compared)}."
+        f"better with p < {SIGNIFICANT} in {_listed(helps)}, worse in {_listed(harms)}, of {len(compared)}."
     )
 
 

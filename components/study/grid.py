@@ -1,16 +1,17 @@
 """The cells of a study: what is run, and how a cell becomes a recipe."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, final
+from pathlib import Path
+from typing import Any, Literal, final
 
+from components.core.errors import InvalidInputError
 from components.core.recipe import Recipe
 from components.core.recipe.reading import build_recipe, read_document
+from components.core.recipe.training import Training
 from components.core.recipe_files import find
-from components.study.schema import Study
+from components.study.schema import AUTOSAMPLE, Study
 
-AUTOSAMPLE: Final = "AutoSample"
 Warm = Literal["search", "none"]
 
 
@@ -80,22 +81,27 @@ def searched(study: Study, names: Iterable[str], warm: Warm = "search") -> Metho
     return Method(AUTOSAMPLE, space=tuple(name for name in study.samplers if name in chosen), warm=warm)
 
 
-def recipe_of(study: Study, cell: Cell, tuned: Mapping[str, Any]) -> Recipe:
+def recipe_of(study: Study, cell: Cell, tuned: Mapping[str, float]) -> Recipe:
     """The recipe that a cell runs up to its evaluation.
 
     Args:
         tuned: keys of the training section, and `alpha_learning_rate`, that were found for it.
+
+    Raises:
+        InvalidInputError: the recipe is not valid, or has no part that validates.
     """
-    data, method = study.data[cell.data], cell.method
-    path = find(data.recipe)
+    method, place = cell.method, f"data.{cell.data}"
+    path = find(study.data[cell.data].recipe)
     document = read_document(path)
-    overrides = [f"{key}={_text(value)}" for key, value in data.set.items()]
     training = {
         **dict(document.get("training") or {}),
         **_settings(study, cell),
         **{key: value for key, value in tuned.items() if key != "alpha_learning_rate"},
         "model": study.models[cell.model].model_dump(mode="json"),
+        "num_negatives": method.num_negatives,
+        "metric": f"ndcg@{study.k}",
         "warm_start": method.warm,
+        "warm_check": None,
         "seed": cell.seed,
     }
     search: dict[str, Any] = {"kind": "none"}
@@ -107,21 +113,40 @@ def recipe_of(study: Study, cell: Cell, tuned: Mapping[str, Any]) -> Recipe:
             "alpha_learning_rate": tuned.get("alpha_learning_rate", alpha.learning_rate),
             "temperature": alpha.temperature.model_dump(mode="json"),
             "straight_through": alpha.straight_through,
-            **{key: training[key] for key in ("epochs", "patience") if key in training},
+            **{key: training.get(key, Training.model_fields[key].default) for key in ("epochs", "patience")},
         }
     else:
-        training |= {"sampler": _sampler(study, method.sampler), "num_negatives": method.num_negatives}
+        training["sampler"] = _sampler(study, method.sampler)
     if method.epochs is not None:
         training["epochs"] = method.epochs
+    workspace = Path(study.workspace).absolute()
     document |= {
-        "workspace": study.workspace,
+        "parameters": _parameters(document, study.data[cell.data].parameters, place),
+        "workspace": str(workspace),
         "search": search,
         "training": training,
-        "evaluation": {**(document.get("evaluation") or {}), "ks": [study.k]},
+        "evaluation": {**(document.get("evaluation") or {}), "ks": [study.k], "mask": "train_valid"},
         "promotion": {"metric": f"ndcg@{study.k}", "floors": {}, "beat": []},
-        "registry": {},
+        "registry": {"tracking_uri": f"sqlite:///{workspace}/mlflow.db"},  # knows no champion
     }
-    return build_recipe(document, overrides, place=f"{path} for {cell.label}")
+    recipe = build_recipe(document, place=f"{path} for {cell.label}")
+    if not recipe.has_validation:
+        raise InvalidInputError(
+            f"{place}: recipe {path} sets nothing aside that validates (prepare.split): a study chooses by it"
+        )
+    return recipe
+
+
+def _parameters(document: Mapping[str, Any], values: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The recipe's parameters with other values."""
+    declared = dict(document.get("parameters") or {})
+    for name, value in values.items():
+        if name not in declared:
+            raise InvalidInputError(
+                f"{place}.parameters: got {name!r}, need one of the recipe's, {sorted(declared)}"
+            )
+        declared[name] = {**declared[name], "default": value}
+    return declared
 
 
 def _sampler(study: Study, name: str) -> dict[str, Any]:
@@ -140,8 +165,3 @@ def _settings(study: Study, cell: Cell) -> dict[str, Any]:
         if fits:
             found |= setting.training
     return found
-
-
-def _text(value: Any) -> str:
-    """As `--set` takes it."""
-    return value if isinstance(value, str) else json.dumps(value)

@@ -1,6 +1,7 @@
 """The page of a study: what it found in sentences, its tables in Markdown and Parquet, its figures, and what
 ran."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
@@ -33,7 +34,8 @@ class Page:
     def write(self) -> Path:
         """The page's file."""
         study = self._study
-        self._folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)  # of what an earlier page had and this one has not
+        self._folder.mkdir(parents=True)
         cells = _cells(self._results)
         write_table(pa.Table.from_pandas(cells, preserve_index=False), self._folder / "cells.parquet")
         self._lines = [f"# {study.name}", "", study.description.strip(), "", *self._what_ran(cells)]
@@ -53,9 +55,6 @@ class Page:
         place.write_text("\n".join(self._lines).rstrip() + "\n", encoding="utf-8")
         return place
 
-    def _pairs(self) -> list[tuple[str, str]]:
-        return [(data, model) for data in self._part.data for model in self._part.models]
-
     def _what_ran(self, cells: pd.DataFrame) -> list[str]:
         done = int(cells["error"].isna().sum())
         seeds = ", ".join(map(str, self._study.seeds))
@@ -66,14 +65,17 @@ class Page:
             f"{done} of {len(cells)} cells ran: {', '.join(self._part.data)}; "
             f"{', '.join(self._part.models)}; seeds {seeds}, all on one split of each data set. Trained on "
             f"{when} by revision {revisions or 'unknown'}. Metrics at {self._study.k} are means over seeds, "
-            "ranks in brackets; * where the best is better than the second with p < 0.05 (two-sided paired "
-            "test by user, each user's difference its mean over seeds; not corrected for the number of "
-            "tests). What each cell took and found stands in `cells.parquet`.",
+            "ranks in brackets; * where the best is better than the second with p < 0.05: two-sided paired "
+            "test by user, each user's difference its mean over seeds; other users are asked about, not "
+            "other seeds, and the many tests are not corrected for. Validation decides by "
+            f"ndcg@{self._study.k}: when a training ends, which candidates are chosen, which rates. Known "
+            "validation items are left out of test rankings. What each cell took and found stands in "
+            "`cells.parquet`, deviations over seeds in the tables' files.",
             "",
         ]
 
     def _findings(self) -> None:
-        found = [f"- {sentence}" for sentence in findings(self._study, self._results, self._pairs())]
+        found = [f"- {sentence}" for sentence in findings(self._study, self._results, self._part.pairs)]
         if found:
             self._lines += ["## In short", "", *found, ""]
 
@@ -85,7 +87,7 @@ class Page:
     ) -> None:
         parts: list[str] = []
         frames = []
-        for data, model in self._pairs():
+        for data, model in self._part.pairs:
             found = compare(self._study, self._results, data, model)
             if found is not None:
                 parts += [f"**{data}, {model}**", "", tables.markdown(found, self._study.k), ""]
@@ -95,7 +97,7 @@ class Page:
     def _spaces(self) -> None:
         parts: list[str] = []
         frames = []
-        for data, model in self._pairs():
+        for data, model in self._part.pairs:
             both = tables.by_space(self._study, self._results, data, model)
             if both is not None:
                 found, ssar = both
@@ -109,7 +111,7 @@ class Page:
         lines = [f"| | way | picks | N@{self._study.k} | p | trainings | seconds | × |"]
         lines.append("|---|---|---|---:|---:|---:|---:|---:|")
         frames = []
-        for data, model in self._pairs():
+        for data, model in self._part.pairs:
             found = costs.ways(self._study, self._results, data, model)
             for number, way in enumerate(found):
                 head = f"{data}, {model}" if number == 0 else ""
@@ -123,8 +125,10 @@ class Page:
                 frames.append(pd.DataFrame(map(asdict, found)).assign(data=data, model=model))
         race = self._study.candidates.race
         told = (
-            "What a model costs in all. A grid search keeps the candidate that validates best; p is of the "
-            "difference to it; seconds are of optimisation and validation for one seed."
+            "What a model costs in all once rates are known: tuning is not counted. A grid search keeps the "
+            "candidate that validates best in the mean over seeds; p is of the difference to it; seconds are "
+            "of optimisation and validation for one seed, in processes that had the machine's cores divided "
+            "by `--jobs`."
         )
         if race is not None:
             told += f" A race trains every candidate for {race.epochs} epochs."
@@ -144,7 +148,8 @@ class Page:
             self._lines += ["## Training time against a grid search", "", *shown, ""]
 
     def _alphas(self) -> None:
-        names: dict[str, str] = {config.kind: name for name, config in self._study.samplers.items()}
+        candidates = self._study.candidates.names
+        names: dict[str, str] = {self._study.samplers[name].kind: name for name in candidates}
         shown: list[str] = []
         for data in self._part.data:
             runs = {}
@@ -156,13 +161,13 @@ class Page:
             if runs:
                 shown += self._figure(figures.alpha_over_epochs(runs, names, data), f"alpha-{data}", "α")
         if shown:
-            self._lines += ["## How α evolves", "", "Of the first seed.", "", *shown, ""]
+            self._lines += ["## How α evolves", "", f"Of seed {min(self._study.seeds)}.", "", *shown, ""]
 
     def _settings(self) -> None:
         lines = ["| | method | learning rate | L2 | α's | search: epochs (best) | training: epochs (best) |"]
         lines.append("|---|---|---:|---:|---:|---:|---:|")
         frames = []
-        for data, model in self._pairs():
+        for data, model in self._part.pairs:
             found = costs.settings(self._study, self._results, data, model)
             if found is None:
                 continue
@@ -174,9 +179,15 @@ class Page:
                     f"{_epochs(row, 'retrain')} |"
                 )
             frames.append(found.reset_index().assign(data=data, model=model))
-        tuned = "Means over seeds."
+        tuned = "Epochs are means over seeds."
         if self._study.tuning:
-            tuned += " Rates are those that validated best in tuning; the test part is not opened for that."
+            methods = self._study.tuning.methods
+            others = f"; other samplers take those of {methods[0]}" if methods else ""
+            tuned += (
+                f" Learning rate and L2 were tuned for {', '.join(methods) or 'each sampler'}{others}; "
+                "AutoSample takes its best candidate's, and tunes α's rate alone. The test part is not "
+                "opened for that."
+            )
         self._section("Settings and epochs", "settings", [tuned, "", *lines, ""], frames)
 
     def _failures(self) -> None:
@@ -193,9 +204,14 @@ class Page:
             write_table(table, self._folder / f"{file}.parquet")
 
     def _figure(self, figure: Figure, name: str, told: str) -> Iterator[str]:
-        plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
+        plain = as_file_name(name)
         figures.save(figure, self._folder / plain)
         yield f"![{told}]({plain}.svg)"
+
+
+def as_file_name(name: str) -> str:
+    """A name of the study's without what paths cannot hold."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
 
 
 def _number(value: float | None) -> str:

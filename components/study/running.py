@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -16,7 +17,7 @@ from components.core.runs import Invocation, plan
 from components.core.stage import StageResult, StageSpec, execute
 from components.study.grid import Cell
 
-_WAIT_S: Final = 0.2  # between two looks at what another process is making
+WAIT_S: Final = 0.2  # between two looks at what another process is making
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -44,7 +45,10 @@ def run_cells(cells: Mapping[Cell, Recipe], *, jobs: int) -> Iterator[tuple[Cell
             for cell, recipe in cells.items()
         }
         for done in as_completed(waiting):
-            yield waiting[done], done.result()
+            try:
+                yield waiting[done], done.result()
+            except BrokenProcessPool as error:
+                yield waiting[done], Outcome({}, {}, f"its process was killed, perhaps for memory: {error}")
 
 
 @contextmanager
@@ -86,7 +90,7 @@ def _executed(spec: StageSpec, todo: Invocation) -> StageResult:
         try:
             return execute(spec, todo.params, todo.inputs, todo.output)
         except ConflictError:
-            time.sleep(_WAIT_S)
+            time.sleep(WAIT_S)
 
 
 def _last_stage(cell: Cell) -> str:

@@ -1,23 +1,39 @@
 """A study: a grid of data, models, and where their negatives come from, in the form of AutoSample's §3."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
 from components.core.recipe.search import Temperature
-from components.core.recipe.training import Count, ModelConfig, NegativesConfig, Positive
+from components.core.recipe.training import (
+    GRAPH_MODELS,
+    Count,
+    ModelConfig,
+    NegativesConfig,
+    NonNegative,
+    Positive,
+)
 from components.core.strategy import Config
 
 Name = Annotated[str, Field(pattern=r"^[^\s/|@+][^/|@+]*$")]  # stands in tables and, made plain, in paths
+Seed = Annotated[int, Field(ge=0)]
 Space = Annotated[tuple[Name, ...], Field(min_length=2)]
+Rates = Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+AUTOSAMPLE: Final = "AutoSample"  # what is compared with samplers
+STAGES_OF_AUTOSAMPLE: Final = ("search", "retrain")
+# what a cell may have of its own; the rest of the training section is what the study compares
+_SETTINGS: Final = ("batch_size", "learning_rate", "l2", "epochs", "patience", "validate_every", "device")
 
 
 class StudyData(Config):
     """A data set: a recipe whose `source` and `prepare` make it."""
 
     recipe: str = Field(description="a recipe's name or file")
-    set: dict[str, Any] = Field(default={}, description="its keys that are set anew, as by `--set`")
+    parameters: dict[str, Any] = Field(
+        default={}, description="values of the recipe's parameters, as by `--set`"
+    )
 
 
 class Setting(Config):
@@ -28,7 +44,7 @@ class Setting(Config):
     methods: tuple[Name, ...] = Field(
         default=(), description="for these samplers, or AutoSample; none named: for all"
     )
-    training: dict[str, Any] = Field(description="keys of the recipe's `training` section")
+    training: dict[str, Any] = Field(description=f"of the recipe's section: {', '.join(_SETTINGS)}")
 
 
 class Race(Config):
@@ -55,20 +71,20 @@ class AlphaSettings(Config):
 
 
 class Tuning(Config):
-    """Appendix B.5: each value on its own grid, judged by validation alone."""
+    """Appendix B.5: rates on its grids, judged by validation alone.
+
+    Learning rate and L2 are those of a sampler; AutoSample takes them from its best candidate, and tunes α's
+    learning rate alone.
+    """
 
     methods: tuple[Name, ...] = Field(
         default=(),
-        description="samplers, or AutoSample, that are tuned; the others take the first one's rates. None "
-        "named: each is tuned",
+        description="samplers that are tuned; the others take the first one's rates. None named: each is",
     )
-    learning_rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (3e-3, 1e-3, 3e-4, 1e-4)
-    l2: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (1e-2, 1e-3, 1e-4, 0.0)
-    alpha_learning_rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (
-        3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5,
-    )  # fmt: skip
-    trials: Count = Field(default=16, description="at most so many settings of each (data, model, method)")
-    seed: int = Field(default=0, description="of the order of trials; also the one that trials train with")
+    learning_rates: Rates = (3e-3, 1e-3, 3e-4, 1e-4)
+    l2: Annotated[tuple[NonNegative, ...], Field(min_length=1)] = (1e-2, 1e-3, 1e-4, 0.0)
+    alpha_learning_rates: Rates = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
+    seed: Seed = Field(default=0, description="that trials train with")
 
 
 class Study(Config):
@@ -96,48 +112,67 @@ class Study(Config):
     )
     settings: tuple[Setting, ...] = Field(default=(), description="training sections, cell by cell")
     tuning: Tuning | None = Field(default=None, description="tune each cell's rates first")
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 3)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1, 2, 3)
     k: Annotated[int, Field(ge=1)] = Field(default=20, description="of the metrics at K")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = list(self._unknown_names())
-        if "AutoSample" in self.samplers:
-            problems.append("samplers: 'AutoSample' is the name of what is compared with them")
-        if self.candidates.size > len(self.candidates.names):
-            problems.append(
-                f"candidates.size: got {self.candidates.size}, need at most the number of candidates, "
-                f"{len(self.candidates.names)}"
-            )
+        problems = [*self._unknown_names(), *self._unfit_candidates(), *self._unfit_settings()]
         problems += [
-            f"negatives: got {count}, need at most the number of candidates, {len(self.candidates.names)}"
-            for count in self.negatives
-            if count > len(self.candidates.names)
+            f"samplers: {name!r} is the name of something else in the tables"
+            for name in (AUTOSAMPLE, *STAGES_OF_AUTOSAMPLE)
+            if name in self.samplers
+        ]
+        most = len(self.candidates.names)
+        asked = {"candidates.size": (self.candidates.size,), "negatives": self.negatives}
+        problems += [
+            f"{place}: got {count}, need at most the number of candidates, {most}"
+            for place, counts in asked.items()
+            for count in counts
+            if count > most
         ]
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
+    def fits(self, sampler: str, model: str) -> bool:
+        """Whether a model can train with a sampler."""
+        return self.samplers[sampler].kind != "mixgcf" or self.models[model].kind in GRAPH_MODELS
+
     def _unknown_names(self) -> Iterator[str]:
-        methods = [*self.samplers, "AutoSample"]
-        asked = [
-            ("candidates.names", self.candidates.names, list(self.samplers)),
-            *((f"spaces.{place}", space, list(self.samplers)) for place, space in enumerate(self.spaces)),
-            *(
-                (f"settings.{place}.{field}", getattr(setting, field), allowed)
-                for place, setting in enumerate(self.settings)
-                for field, allowed in (
-                    ("data", list(self.data)),
-                    ("models", list(self.models)),
-                    ("methods", methods),
-                )
-            ),
-            ("tuning.methods", self.tuning.methods if self.tuning else (), methods),
+        samplers, methods = list(self.samplers), [*self.samplers, AUTOSAMPLE]
+        asked: list[tuple[str, Sequence[str], list[str]]] = [
+            ("candidates.names", self.candidates.names, samplers),
+            *((f"spaces.{place}", space, samplers) for place, space in enumerate(self.spaces)),
+            ("tuning.methods", self.tuning.methods if self.tuning else (), samplers),
         ]
-        for place, names, allowed in asked:
+        for place, setting in enumerate(self.settings):
+            asked += [
+                (f"settings.{place}.data", setting.data, list(self.data)),
+                (f"settings.{place}.models", setting.models, list(self.models)),
+                (f"settings.{place}.methods", setting.methods, methods),
+            ]
+        for where, names, allowed in asked:
             for name in names:
                 if name not in allowed:
-                    yield f"{place}: got {name!r}, need one of {allowed}"
-        for name in {*self.candidates.names, *(name for space in self.spaces for name in space)}:
-            if name in self.samplers and self.samplers[name].kind == "mixgcf":
-                yield f"candidates: {name!r} makes embeddings, not items; AutoSample needs samplers of items"
+                    yield f"{where}: got {name!r}, need one of {allowed}"
+
+    def _unfit_candidates(self) -> Iterator[str]:
+        spaces = {"candidates.names": self.candidates.names}
+        spaces |= {f"spaces.{place}": space for place, space in enumerate(self.spaces)}
+        for where, space in spaces.items():
+            kinds = [self.samplers[name].kind for name in space if name in self.samplers]
+            if len(set(kinds)) < len(kinds):
+                yield f"{where}: got {list(space)} of kinds {kinds}, need each kind at most once"
+            if "mixgcf" in kinds:
+                yield f"{where}: a sampler of kind 'mixgcf' makes embeddings; AutoSample needs items"
+        first = self.tuning.methods[0] if self.tuning and self.tuning.methods else None
+        for model in self.models if first in self.samplers else ():
+            if first and not self.fits(first, model):
+                yield f"tuning.methods: got {first!r} first, whose rates others take: it must fit {model!r}"
+
+    def _unfit_settings(self) -> Iterator[str]:
+        for place, setting in enumerate(self.settings):
+            for key in setting.training:
+                if key not in _SETTINGS:
+                    yield f"settings.{place}.training: got {key!r}, need one of {list(_SETTINGS)}"

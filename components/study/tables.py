@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from components.core import columns
 from components.metrics.comparison import paired_test
 from components.study.conducting import Results
-from components.study.grid import AUTOSAMPLE, Method, baselines, candidates, searched
+from components.study.grid import Method, baselines, candidates, searched
 from components.study.running import Outcome
-from components.study.schema import Study
+from components.study.schema import AUTOSAMPLE, Study
 
 METRICS: Final = ("recall", "ndcg", "precision", "hit_ratio")
 SIGNIFICANT: Final = 0.05
@@ -27,12 +27,14 @@ class Comparison:
     """Methods on one data set with one model.
 
     Attributes:
+        seeds: with which every method ran; all numbers are of these.
         means: methods × metrics, over seeds.
         deviations: over seeds, the same shape.
         ranks: the same shape, 1 the best; equal ones share the better rank.
         p_values: by metric, of the paired test of the best method against the second.
     """
 
+    seeds: tuple[int, ...]
     means: pd.DataFrame
     deviations: pd.DataFrame
     ranks: pd.DataFrame
@@ -49,11 +51,14 @@ class Comparison:
 def compare(
     results: Results, data: str, model: str, methods: Mapping[str, Method], k: int
 ) -> Comparison | None:
-    """Compare methods by the names given; without those that did not run. None where less than two did."""
-    found = {name: results.of(data, model, method) for name, method in methods.items()}
-    found = {name: outcomes for name, outcomes in found.items() if outcomes}
-    if len(found) < 2:
+    """Compare methods by the names given, without those that never ran, with the seeds that the others have
+    in common. None where less than two ran, or no seed is common to them."""
+    ran = {name: results.of(data, model, method) for name, method in methods.items()}
+    ran = {name: outcomes for name, outcomes in ran.items() if outcomes}
+    seeds = tuple(sorted(set.intersection(*map(set, ran.values())))) if len(ran) > 1 else ()
+    if not seeds:
         return None
+    found = {name: {seed: outcomes[seed] for seed in seeds} for name, outcomes in ran.items()}
     names = [f"{metric}@{k}" for metric in METRICS]
     values = {
         name: pd.DataFrame([outcome.metrics["evaluate"] for outcome in outcomes.values()])[names]
@@ -66,7 +71,7 @@ def compare(
     for metric in names:
         best, second, *_ = means[metric].sort_values(ascending=False, kind="stable").index
         p_values[metric] = p_value(found[best], found[second], metric)
-    return Comparison(means, deviations, ranks, p_values)
+    return Comparison(seeds, means, deviations, ranks, p_values)
 
 
 def p_value(left: Mapping[int, Outcome], right: Mapping[int, Outcome], metric: str) -> float:
@@ -137,7 +142,7 @@ def by_start(study: Study, results: Results, data: str, model: str) -> Compariso
 
 
 def markdown(found: Comparison, k: int) -> str:
-    """As the paper prints it: means and ranks, a star where the best is surely better than the second."""
+    """As the paper prints it: means and ranks, a star where the best passes the test against the second."""
     metrics = list(found.means.columns)
     head = [f"{_SHORT[name.partition('@')[0]]}@{k}" for name in metrics]
     lines = [f"| | {' | '.join(head)} | rank |", f"|---|{'---:|' * (len(head) + 1)}"]

@@ -1,100 +1,132 @@
 """Learning rates, L2 and α's learning rate by validation alone (AutoSample, Appendix B.5), through Optuna.
 
-A trial trains on the dataset artifact's train part and is judged on its valid part; the test part is never
-opened. A trial that validates worse than the median of the trials before it, epoch by epoch, is stopped.
-Trials are kept in a journal beside the results: who runs the study again goes on from there.
+A trial trains on the dataset artifact's train part and is judged on its valid part, by the best epoch; the
+test part is never opened. AutoSample is judged by its search. A trial that validates worse than the median of
+those before it, epoch by epoch, is stopped, but not in its first epochs, which favour high rates. Trials are
+kept in journals beside the results: who runs the study again goes on there, and ends with the same rates.
 """
 
-import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Final
 
 import optuna
-from optuna.samplers import BaseSampler, GridSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from components.core.checkpoint import Checkpoint
 from components.core.columns import EPOCH
-from components.core.errors import GateFailedError
-from components.core.hashing import sha256_json
+from components.core.errors import ConflictError, GateFailedError, RecloopError
+from components.core.hashing import code_version, sha256_json
 from components.core.recipe import Recipe
 from components.core.recipe.search import AutoSample
-from components.study.grid import AUTOSAMPLE, Cell, recipe_of
-from components.study.running import run_recipe, workers
-from components.study.schema import Study, Tuning
+from components.core.store import open_store
+from components.study.grid import Cell, recipe_of
+from components.study.running import WAIT_S, run_recipe, workers
+from components.study.schema import AUTOSAMPLE, Study, Tuning
 
-_FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
 _FIRST_TRIALS: Final = 4  # whom nobody stops
+_FIRST_EPOCHS: Final = 20  # in which nobody is stopped
 _DIVERGED: Final = -1.0  # below every metric
-Grid = Mapping[str, Sequence[float]]
+Rates = Mapping[str, float]  # of the training section, and α's
+Grid = Mapping[str, list[float]]
 
 
 def tune(
-    study: Study, cells: Sequence[Cell], journal: Path, *, jobs: int
-) -> Iterator[tuple[Cell, dict[str, float]]]:
-    """The best values for each cell, as it is done."""
+    study: Study, asked: Mapping[Cell, Rates], folder: Path, *, jobs: int
+) -> Iterator[tuple[Cell, dict[str, float], str]]:
+    """The best rates for each cell as it is done, and why there are none.
+
+    Args:
+        asked: with each cell the rates that are settled and not tuned.
+        folder: where trials are kept.
+    """
     with workers(jobs) as pool:
+        document = study.model_dump_json(by_alias=True)
         waiting = {
-            pool.submit(tune_cell, study.model_dump_json(by_alias=True), cell, str(journal)): cell
-            for cell in cells
+            pool.submit(tune_cell, document, cell, dict(settled), str(folder)): cell
+            for cell, settled in asked.items()
         }
         for done in as_completed(waiting):
-            yield waiting[done], done.result()
+            try:
+                yield waiting[done], done.result(), ""
+            except (RecloopError, BrokenProcessPool) as error:
+                yield waiting[done], {}, str(error)
 
 
-def tune_cell(document: str, cell: Cell, journal: str) -> dict[str, float]:
-    """The best values for one cell; in a process of its own."""
+def tune_cell(document: str, cell: Cell, settled: Rates, folder: str) -> dict[str, float]:
+    """The best rates for one cell; in a process of its own.
+
+    Raises:
+        GateFailedError: its data cannot be prepared, or no trial validated.
+    """
     study = Study.model_validate_json(document)
     assert study.tuning is not None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    recipe = recipe_of(study, cell, {})
+    recipe = recipe_of(study, cell, settled)
     prepared = run_recipe(recipe.model_dump_json(by_alias=True), "prepare")
     if prepared.error:
         raise GateFailedError(f"{cell.label}: {prepared.error}")
-    grid = _grid(study.tuning, cell)
-    asked = {
-        "recipe": recipe.model_dump(mode="json"),
-        "tuning": study.tuning.model_dump(mode="json", exclude={"methods"}),
-    }
+    dataset, grid = prepared.places["dataset"], _grid(study.tuning, cell)
+    code = code_version()
+    asked = {"recipe": recipe.model_dump(mode="json"), "dataset": dataset, "grid": grid, "code": code}
+    place = f"{folder}/{sha256_json(asked)[:16]}"
+    with _only_one_process(place):
+        return _best(study, cell, settled, grid, Path(dataset), f"{place}.journal")
+
+
+def _best(
+    study: Study, cell: Cell, settled: Rates, grid: Grid, dataset: Path, journal: str
+) -> dict[str, float]:
+    """Try every point of the grid that has not been tried."""
     found = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(journal)),
-        study_name=f"{cell.label} {sha256_json(asked)[:12]}",
+        study_name=cell.label,
         direction="maximize",
-        sampler=_sampler(study.tuning, grid),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=_FIRST_TRIALS),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=_FIRST_TRIALS, n_warmup_steps=_FIRST_EPOCHS),
         load_if_exists=True,
     )
     for trial in found.get_trials(states=(TrialState.RUNNING,)):
         found.tell(trial.number, state=TrialState.FAIL)  # whoever ran it was killed
-    most = min(study.tuning.trials, math.prod(map(len, grid.values())))
-    dataset = Path(prepared.places["dataset"])
 
     def objective(trial: optuna.Trial) -> float:
         values = {name: trial.suggest_categorical(name, list(choices)) for name, choices in grid.items()}
-        return _validated(recipe_of(study, cell, values), dataset, trial)
+        return _validated(recipe_of(study, cell, {**settled, **values}), dataset, trial)
 
-    while len(found.get_trials(states=_FINISHED)) < most:
-        found.optimize(objective, n_trials=1)
-    return dict(found.best_params)
+    tried = [trial.params for trial in found.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))]
+    points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    for point in points:
+        if point not in tried:
+            if not found.get_trials(states=(TrialState.WAITING,)):  # of one who was killed before it began
+                found.enqueue_trial(point)
+            found.optimize(objective, n_trials=1)
+    return {**settled, **found.best_params}
 
 
-def _grid(tuning: Tuning, cell: Cell) -> dict[str, Sequence[float]]:
-    grid: dict[str, Sequence[float]] = {"learning_rate": tuning.learning_rates, "l2": tuning.l2}
+@contextmanager
+def _only_one_process(place: str) -> Iterator[None]:
+    """Who comes second waits, and finds the first one's trials."""
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(open_store(place).lock(place))
+                break
+            except ConflictError:
+                time.sleep(WAIT_S)
+        yield
+
+
+def _grid(tuning: Tuning, cell: Cell) -> dict[str, list[float]]:
     if cell.method.sampler == AUTOSAMPLE:
-        grid["alpha_learning_rate"] = tuning.alpha_learning_rates
-    return grid
-
-
-def _sampler(tuning: Tuning, grid: Grid) -> BaseSampler:
-    """Every point of the grid where there are trials enough for that."""
-    if math.prod(map(len, grid.values())) <= tuning.trials:
-        return GridSampler({name: list(values) for name, values in grid.items()}, seed=tuning.seed)
-    return TPESampler(seed=tuning.seed)
+        return {"alpha_learning_rate": list(tuning.alpha_learning_rates)}
+    return {"learning_rate": list(tuning.learning_rates), "l2": list(tuning.l2)}
 
 
 def _validated(recipe: Recipe, dataset: Path, trial: optuna.Trial) -> float:

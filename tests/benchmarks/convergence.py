@@ -16,7 +16,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import matplotlib as mpl
 import torch
+from matplotlib.figure import Figure
 
 from components.core.checkpoint import Checkpoint
 from components.core.columns import EPOCH, TRAIN_LOSS
@@ -106,7 +108,33 @@ def main() -> int:
             )
         except TimeIsUp:
             pass
+    draw(options.curve, published)
     return 0
+
+
+def draw(curve: Path, published: Mapping[int, str]) -> None:
+    """As an SVG of the same name."""
+    with curve.open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
+    panel = figure.subplots()
+    for place, (name, colour) in enumerate(((METRICS[0], "#4269d0"), (METRICS[1], "#efb118"))):
+        panel.plot(
+            [int(line[EPOCH]) for line in lines],
+            [float(line[name]) for line in lines],
+            color=colour,
+            label=name,
+        )
+        points = {epoch: float(told.split("/")[place]) for epoch, told in published.items()}
+        panel.plot(
+            [*points], [*points.values()], "o", color=colour, fillstyle="none", label=f"{name}, published"
+        )
+    panel.set(xlabel="epoch", xscale="log")
+    panel.grid(alpha=0.3)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False)
+    with mpl.rc_context({"svg.hashsalt": curve.stem}):
+        figure.savefig(curve.with_suffix(".svg"), metadata={"Date": None})
 
 
 def write(place: Path, lines: list[Mapping[str, float]]) -> None:

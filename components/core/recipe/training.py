@@ -54,7 +54,7 @@ class Ngcf(Strategy):
     )
 
 
-_GRAPH_MODELS = ("lightgcn", "ngcf")
+GRAPH_MODELS = ("lightgcn", "ngcf")
 ModelConfig = Annotated[MatrixFactorization | LightGcn | Ngcf, Field(discriminator="kind")]
 
 
@@ -137,7 +137,7 @@ class SrnsSampler(Strategy):
     )
     alpha: NonNegative = Field(default=5.0, description="weight of the scores' deviation over five epochs")
     warmup: Count = Field(default=50, description="epochs until that weight is reached")
-    # the authors' settings for MovieLens 1M and Pinterest
+    # the authors' settings for MovieLens 1M
 
 
 class MixGcfMixer(Strategy):
@@ -228,10 +228,10 @@ class Training(Config):
 
     @model_validator(mode="after")
     def _the_sampler_fits(self) -> Self:
-        if self.sampler.kind == "mixgcf" and self.model.kind not in _GRAPH_MODELS:
+        if self.sampler.kind == "mixgcf" and self.model.kind not in GRAPH_MODELS:
             raise ValueError(
                 "sampler.kind is mixgcf, which mixes the hops of a graph: got model.kind "
-                f"{self.model.kind!r}, need one of {', '.join(_GRAPH_MODELS)}"
+                f"{self.model.kind!r}, need one of {', '.join(GRAPH_MODELS)}"
             )
         if self.sampler.kind == "srns" and self.num_negatives > self.sampler.memory:
             raise ValueError(

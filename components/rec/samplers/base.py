@@ -30,7 +30,7 @@ class NegativeSource(ABC):  # noqa: B024  # what makes the negatives is for the 
 
 
 class Sampler(NegativeSource):
-    """Draws negatives j ∈ I − I_u, independently and with p_u(j) > 0 (AutoSample eq. 2)."""
+    """Draws negatives j ∈ I − I_u (AutoSample eq. 2)."""
 
     @abstractmethod
     def sample(

@@ -95,7 +95,16 @@ class RobustNegative(Sampler):
         fresh_RF = self._unobserved.draw(user_R, self._config.num_fresh, generator=generator)
         pool_RC = torch.cat([memory_US[user_R], fresh_RF], dim=1)
         logit_RC = encoded.scores(user_R, pool_RC) / self._config.temperature
+        logit_RC = logit_RC.masked_fill(_repeated(pool_RC), -torch.inf)
         exponential = torch.empty_like(logit_RC).exponential_(generator=generator)
         # the highest of logits with Gumbel noise are a draw without replacement
         kept_RS = (logit_RC - exponential.log()).topk(self._config.memory, dim=1).indices
         memory_US[user_R] = pool_RC.gather(1, kept_RS)
+
+
+def _repeated(item_RC: Tensor) -> Tensor:
+    """(R, C) which items stand in their row once more; one of them does not count."""
+    ascending = item_RC.int().sort(dim=1)
+    repeated_RC = torch.zeros_like(item_RC, dtype=torch.bool)
+    again = ascending.values[:, 1:] == ascending.values[:, :-1]
+    return repeated_RC.scatter_(1, ascending.indices[:, 1:], again)

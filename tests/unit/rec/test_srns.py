@@ -53,7 +53,7 @@ def test_the_drawn_negative_has_the_highest_sum_of_score_and_deviation(
 
 
 def test_the_memory_is_drawn_without_replacement_in_proportion_to_exponentials() -> None:
-    """One user, items 1, 2, 3 unobserved; of a memory of two and one fresh item two are kept."""
+    """One user, items 1, 2, 3 unobserved; of a memory of two and one fresh item two stay."""
     data = make_data(1, 4, [(0, 0)], [])
     score = {1: 0.0, 2: 1.0, 3: 2.5}
     items = torch.tensor([[9.0], *([score[item]] for item in (1, 2, 3))])
@@ -69,10 +69,12 @@ def test_the_memory_is_drawn_without_replacement_in_proportion_to_exponentials()
 
     expected: Counter[tuple[int, ...]] = Counter()
     for fresh in (1, 2, 3):
-        weight = [np.exp(score[item] / 2) for item in (1, 2, fresh)]
-        for first, second in permutations(range(3), 2):
-            p = weight[first] / sum(weight) * weight[second] / (sum(weight) - weight[first])
-            expected[tuple(sorted((1, 2, fresh)[place] for place in (first, second)))] += p / 3
+        pool = sorted({1, 2, fresh})
+        weight = {item: np.exp(score[item] / 2) for item in pool}
+        total = sum(weight.values())
+        for first, second in permutations(pool, 2):
+            p = weight[first] / total * weight[second] / (total - weight[first])
+            expected[tuple(sorted((first, second)))] += p / 3
     assert found.keys() == expected.keys()
     names = sorted(expected)
     assert chisquare([found[n] for n in names], [expected[n] * 6000 for n in names]).pvalue > 1e-4

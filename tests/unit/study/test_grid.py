@@ -1,9 +1,14 @@
 """From a cell to its recipe."""
 
+from pathlib import Path
+
+import pytest
+
+from components.core.errors import InvalidInputError
 from components.core.recipe.search import AutoSample
 from components.core.recipe.training import MixGcfMixer
 from components.study.grid import Cell, Method, baselines, recipe_of, searched
-from components.study.schema import Setting, Study
+from components.study.schema import Setting, Study, StudyData
 
 
 def test_mixing_needs_a_graph(study: Study) -> None:
@@ -52,3 +57,40 @@ def test_the_last_setting_that_fits_counts(study: Study) -> None:
         return recipe_of(study, Cell("tiny", model, Method(sampler), 1), {}).training.epochs
 
     assert [epochs("MF", "RNS"), epochs("MF", "DNS"), epochs("LightGCN", "DNS")] == [6, 7, 8]
+
+
+def test_parameters_of_the_recipe_are_set_and_unknown_ones_told(study: Study) -> None:
+    recipe = Path(study.data["tiny"].recipe)
+    recipe.write_text(
+        "parameters: {size: {default: 60, description: items}}\n"
+        + recipe.read_text().replace("num_items: 60", "num_items: '${size}'")
+    )
+    cell = Cell("tiny", "MF", Method("RNS"), 1)
+
+    def with_parameters(**values: int) -> Study:
+        return study.model_copy(update={"data": {"tiny": StudyData(recipe=str(recipe), parameters=values)}})
+
+    assert recipe_of(with_parameters(size=70), cell, {}).source.num_items == 70
+    with pytest.raises(InvalidInputError, match=r"data.tiny.parameters: got 'sise', need one of .*'size'"):
+        recipe_of(with_parameters(sise=70), cell, {})
+
+
+def test_a_study_chooses_by_validation(study: Study) -> None:
+    recipe = Path(study.data["tiny"].recipe)
+    recipe.write_text(recipe.read_text() + "prepare: {split: {kind: random, ratio: [4, 0, 1]}}\n")
+    recipe.write_text(recipe.read_text().replace("prepare: {core: 2}\n", ""))
+    with pytest.raises(InvalidInputError, match=r"data.tiny: .* sets nothing aside that validates"):
+        recipe_of(study, Cell("tiny", "MF", Method("RNS"), 1), {})
+
+
+def test_nothing_of_the_recipe_s_own_makes_methods_unlike(study: Study) -> None:
+    recipe = Path(study.data["tiny"].recipe)
+    recipe.write_text(
+        recipe.read_text().replace("epochs: 4,", "epochs: 4, num_negatives: 4, warm_check: {margin: 0},")
+    )
+    trainings = [
+        recipe_of(study, Cell("tiny", "MF", method, 1), {}).training
+        for method in (Method("RNS"), searched(study, ("RNS", "PNS")))
+    ]
+    assert [training.num_negatives for training in trainings] == [1, 1]
+    assert [training.warm_check for training in trainings] == [None, None]

@@ -28,7 +28,19 @@ def test_the_included_studies_are_valid() -> None:
     [
         ({"candidates": {"names": ["RNS", "ONS"]}}, r"candidates.names: got 'ONS', need one of"),
         ({"candidates": {"names": ["RNS", "PNS"], "size": 3}}, "candidates.size: got 3, need at most .* 2"),
-        ({"candidates": {"names": ["RNS", "MixGCF"]}}, "'MixGCF' makes embeddings, not items"),
+        ({"candidates": {"names": ["RNS", "MixGCF"]}}, "candidates.names: a sampler of kind 'mixgcf'"),
+        (
+            {"samplers": {"A": {"kind": "dns"}, "B": {"kind": "dns", "pool_size": 8}}}
+            | {"candidates": {"names": ["A", "B"]}, "negatives": [], "spaces": []},
+            r"candidates.names: got \['A', 'B'\] of kinds \['dns', 'dns'\], need each kind at most once",
+        ),
+        (
+            {"tuning": {"methods": ["MixGCF"]}},
+            "got 'MixGCF' first, .* it must fit 'MF'",
+        ),
+        ({"settings": [{"training": {"model": {}}}]}, "settings.0.training: got 'model', need one of"),
+        ({"seeds": [-1]}, "seeds.0: got -1"),
+        ({"seeds": []}, "seeds"),
         ({"negatives": [4]}, "negatives: got 4, need at most .* 3"),
         ({"spaces": [["RNS"]]}, "spaces"),
         ({"settings": [{"models": ["NGCF"], "training": {}}]}, "settings.0.models: got 'NGCF'"),
@@ -48,3 +60,13 @@ def test_mistakes_are_told(
 def test_a_name_that_is_no_study_is_told_with_those_that_are() -> None:
     with pytest.raises(InvalidInputError, match="did you mean 'autosample-gowalla'"):
         find_study("autosample-gowala")
+
+
+def test_a_value_may_be_set_anew(document: dict[str, Any], tmp_path: Path) -> None:
+    place = tmp_path / "study.yaml"
+    place.write_text(yaml.safe_dump(document))
+    study = read_study(place, ["seeds=[9]", "data.tiny.parameters.num_users=7"])
+    assert study.seeds == (9,)
+    assert study.data["tiny"].parameters == {"num_users": 7}
+    with pytest.raises(InvalidInputError, match=r"'seed' is no section, need one of .*did you mean 'seeds'"):
+        read_study(place, ["seed=9"])

@@ -121,6 +121,17 @@ def test_the_rule_of_the_best_costs_a_grid_search_of_its_own(study: Study, tmp_p
     assert found["AutoSample, 2 best"].p_value == pytest.approx(ttest_1samp([0, 0.1, 0, 0.1], 0).pvalue)
 
 
+def test_only_seeds_that_all_have_are_compared(study: Study, results: Results, tmp_path: Path) -> None:
+    """DNS did badly with seed 2, and PNS failed with it."""
+    bad = outcome(tmp_path / "bad", [f"u{number}" for number in range(8)], [0.0] * 8)
+    results.outcomes[Cell("tiny", "MF", Method("DNS"), 2)] = bad
+    del results.outcomes[Cell("tiny", "MF", Method("PNS"), 2)]
+    found = tables.overall(study, results, "tiny", "MF")
+    assert found is not None
+    assert found.seeds == (1,)
+    assert found.mean("DNS", "ndcg@20") == found.mean("RNS", "ndcg@20")
+
+
 def test_what_did_not_run_is_left_out(study: Study, results: Results) -> None:
     assert tables.overall(study, results, "tiny", "LightGCN") is None
     assert tables.by_start(study, results, "tiny", "MF") is None
