@@ -132,20 +132,16 @@ def normal_embedding(rows: int, dim: int, std: float, generator: torch.Generator
     return nn.Parameter(torch.randn(rows, dim, generator=generator) * std)
 
 
-@final
-class PlainEncoded(HopEncoded):
+class PlainEncoded(Encoded):
     """Whole tables, in torch's own operations: on any device, and without compiled kernels.
 
     Args:
         tables: of scores.
         ego: the embeddings before any propagation; the same where there is none.
-        hop_pairs: of a model over a graph.
     """
 
-    def __init__(
-        self, tables: Tables, ego: Tables, hop_pairs: Callable[[Tensor, Tensor], HopPairs] | None = None
-    ) -> None:
-        self._tables, self._ego, self._hop_pairs = tables, ego, hop_pairs
+    def __init__(self, tables: Tables, ego: Tables) -> None:
+        self._tables, self._ego = tables, ego
 
     def pairs(self, user_B: Tensor, item_BK: Tensor) -> Pairs:
         user_BD, item_BKD = embedding(user_B, self._tables.users), embedding(item_BK, self._tables.items)
@@ -166,8 +162,16 @@ class PlainEncoded(HopEncoded):
     def tables(self) -> Tables:
         return Tables(self._tables.users.detach(), self._tables.items.detach())
 
+
+@final
+class PlainHopEncoded(PlainEncoded, HopEncoded):
+    """The same of a model over a graph, which says how it parts scores into hops."""
+
+    def __init__(self, tables: Tables, ego: Tables, hop_pairs: Callable[[Tensor, Tensor], HopPairs]) -> None:
+        super().__init__(tables, ego)
+        self._hop_pairs = hop_pairs
+
     def hop_pairs(self, user_B: Tensor, item_BK: Tensor) -> HopPairs:
-        assert self._hop_pairs is not None
         return self._hop_pairs(user_B, item_BK)
 
 

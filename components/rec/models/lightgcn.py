@@ -17,7 +17,7 @@ from components.rec.models.base import (
     HopEncoded,
     HopPairs,
     Pairs,
-    PlainEncoded,
+    PlainHopEncoded,
     RankingModel,
     Tables,
     normal_embedding,
@@ -51,7 +51,7 @@ class LightGcnModel(RankingModel):
             sum_ND = ego_ND + self._graph.propagate(sum_ND)
         mean_ND = sum_ND / (self._num_layers + 1)
         tables = Tables(*torch.split(mean_ND, [len(self.users), len(self.items)]))
-        return PlainEncoded(tables, ego, _Hops(ego, self._graph, self._num_layers).pairs)
+        return PlainHopEncoded(tables, ego, _Hops(ego, self._graph, self._num_layers).pairs)
 
 
 @final

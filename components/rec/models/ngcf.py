@@ -19,6 +19,7 @@ from components.rec.models.base import (
     HopPairs,
     Pairs,
     PlainEncoded,
+    PlainHopEncoded,
     RankingModel,
     Tables,
     normal_embedding,
@@ -73,7 +74,7 @@ class NgcfModel(RankingModel):
             layers_ND.append(layer_ND)
         users, items = torch.split(_joined(layers_ND, self._config), [len(self.users), len(self.items)])
         tables, dims = Tables(users, items), [layer.shape[1] for layer in layers_ND]
-        return PlainEncoded(tables, Tables(self.users, self.items), partial(_hop_pairs, tables, dims))
+        return PlainHopEncoded(tables, Tables(self.users, self.items), partial(_hop_pairs, tables, dims))
 
 
 def _joined(layers: list[Tensor], config: Ngcf) -> Tensor:
