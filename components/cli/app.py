@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -123,8 +123,10 @@ def compile(  # noqa: A001  # the command's name
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of recipes, for editors.
+def schema(
+    what: Annotated[Literal["recipe", "study"], typer.Argument(help="What is to be written.")] = "recipe",
+) -> None:
+    """Print the JSON Schema of recipes or studies, for editors.
 
     [cyan]recloop schema > recipe.schema.json[/cyan]
 
@@ -132,9 +134,14 @@ def schema() -> None:
     [cyan]# yaml-language-server: $schema=recipe.schema.json[/cyan]
     """
     from components.cli.output import print_json
-    from components.core.recipe.schema import recipe_schema
+    from components.core.recipe.schema import as_written, recipe_schema
 
-    print_json(recipe_schema())
+    if what == "recipe":
+        print_json(recipe_schema())
+        return
+    from components.study.schema import Study
+
+    print_json(as_written(Study, "recloop study"))
 
 
 @app.command()

@@ -1,11 +1,13 @@
 """`recloop study`: a grid of runs, and its page."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.core.errors import GateFailedError, InvalidInputError
+from components.core.errors import GateFailedError, InfrastructureError, InvalidInputError
 from components.core.progress import error_console
 from components.study.conducting import Part, conduct
+from components.study.findings import findings
 from components.study.page import Page, as_file_name
 from components.study.reading import find_study, read_study
 
@@ -22,22 +24,35 @@ def run_study(
 
     Raises:
         InvalidInputError: the study is not valid, or has nothing of such a name.
+        InfrastructureError: its workspace cannot be written to.
+        GateFailedError: cells failed, which the page lists.
     """
     study = read_study(find_study(named), overrides)
     part = Part(
         data=_among("--data", data, tuple(study.data)),
         models=_among("--model", models, tuple(study.models)),
     )
-    folder = Path(study.workspace).absolute() / study.name
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = study.folder / study.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise InfrastructureError(f"workspace: {study.folder} cannot be made: {error.strerror}") from error
+    if not free:
+        raise InfrastructureError(f"workspace: {folder} cannot be written to")
     console = error_console()
 
     def tell(line: str) -> None:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    place = folder / "-".join(["results", *map(as_file_name, [*data, *models])])
+    tell(
+        f"{study.name}: {', '.join(part.data)}; {', '.join(part.models)}; the page will be {place}/README.md"
+    )
     results = conduct(study, part, folder / "tuning", jobs=jobs, tell=tell)
-    restricted = [*data, *models]
-    page = Page(study, part, results, folder / "-".join(["results", *map(as_file_name, restricted)])).write()
+    page = Page(study, part, results, place).write()
+    for sentence in findings(study, results, part.pairs):
+        tell(f"- {sentence}")
     failed = sum(bool(outcome.error) for outcome in results.outcomes.values())
     if failed:
         raise GateFailedError(f"{failed} of {len(results.outcomes)} cells failed; {page} lists them")

@@ -22,6 +22,15 @@ def error_console() -> "Console":
     return Console(stderr=True)
 
 
+_bars = True
+
+
+def without_bars() -> None:
+    """From now on this process shows lines alone: bars of several would overwrite each other."""
+    global _bars
+    _bars = False
+
+
 class Progress:
     """Counts finished units; every half a minute, and at the end of what took longer, a line says so."""
 
@@ -98,7 +107,7 @@ class _TerminalProgress(Progress):
 @contextmanager
 def progress(description: str, total: float | None = None, unit: str = "steps") -> Iterator[Progress]:
     """Show progress of one piece of long work on standard error."""
-    kind = _TerminalProgress if error_console().is_terminal else Progress
+    kind = _TerminalProgress if _bars and error_console().is_terminal else Progress
     shown = kind(description, total, unit)
     try:
         yield shown

@@ -6,7 +6,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Final, final
 
-from components.core.errors import GateFailedError
+from components.core.errors import InvalidInputError
+from components.core.progress import progress
 from components.core.recipe import Recipe
 from components.study.grid import Cell, Method, baselines, candidates, recipe_of, searched
 from components.study.running import Outcome, run_cells
@@ -74,8 +75,7 @@ def conduct(study: Study, part: Part, folder: Path, *, jobs: int, tell: Tell) ->
     `folder` is where trials of tuning are kept.
 
     Raises:
-        InvalidInputError: a cell's recipe is not valid; before any work.
-        GateFailedError: no baseline could be run.
+        InvalidInputError: a recipe is not valid, told before any work; or no baseline could be run.
     """
     results = Results()
     first = list(_first(study, part))
@@ -91,17 +91,19 @@ def conduct(study: Study, part: Part, folder: Path, *, jobs: int, tell: Tell) ->
             for method in methods(data, model)
             for cell in [Cell(data, model, method, study.tuning.seed)]
         }
-        for number, (cell, rates, error) in enumerate(tune(study, asked, folder, jobs=jobs), start=1):
-            if rates:
-                results.rates[cell.data, cell.model, cell.method.sampler] = rates
-            told = ", ".join(f"{name} {value:g}" for name, value in rates.items())
-            tell(f"{number}/{len(asked)}  {cell.label}: tuned, {error or told}")
+        with progress("tuning", len(asked), "methods") as shown:
+            for number, (cell, rates, error) in enumerate(tune(study, asked, folder, jobs=jobs), start=1):
+                if rates:
+                    results.rates[cell.data, cell.model, cell.method.sampler] = rates
+                told = ", ".join(f"{name} {value:g}" for name, value in rates.items())
+                tell(f"{number}/{len(asked)}  {cell.label}: tuned, {error or told}")
+                shown.advance()
 
     tuned(lambda _, model: _tunable(study, model))
     _run(study, results, first, jobs=jobs, tell=tell)
     if all(outcome.error for outcome in results.outcomes.values()):
         cell, outcome = next(iter(results.outcomes.items()))
-        raise GateFailedError(f"every cell failed; {cell.label}: {outcome.error}")
+        raise InvalidInputError(f"every cell failed; {cell.label}: {outcome.error}")
     for data, model in part.pairs:
         _choose(study, results, data, model)
     rule = f"ranked {study.candidates.size}"
@@ -186,12 +188,15 @@ def _possible(study: Study, part: Part) -> Iterable[Cell]:
 def _run(study: Study, results: Results, cells: list[Cell], *, jobs: int, tell: Tell) -> None:
     recipes = {cell: recipe_of(study, cell, rates_of(study, results, cell)) for cell in cells}
     results.recipes |= recipes
-    for number, (cell, outcome) in enumerate(run_cells(recipes, jobs=jobs), start=1):
-        results.outcomes[cell] = outcome
-        tell(f"{number}/{len(cells)}  {cell.label}: {outcome.error or _told(outcome)}")
+    with progress("cells", len(cells), "cells") as shown:
+        for number, (cell, outcome) in enumerate(run_cells(recipes, jobs=jobs), start=1):
+            results.outcomes[cell] = outcome
+            tell(f"{number}/{len(cells)}  {cell.label}: {outcome.error or _told(outcome)}")
+            shown.advance()
 
 
 def _told(outcome: Outcome) -> str:
     *_, last = outcome.metrics.values()
-    name = next((name for name in last if name.startswith("ndcg@")), None)
-    return f"{name} {last[name]:.4f}" if name else "done"
+    name = next(name for name in last if "ndcg@" in name)
+    took = "done before" if outcome.skipped else f"{outcome.seconds:.0f} s"
+    return f"{name} {last[name]:.4f}, {took}"

@@ -10,10 +10,10 @@ import pandas as pd
 
 from components.core.recipe.search import AutoSample
 from components.study.conducting import Results, ranked
-from components.study.grid import Cell, candidates, searched
+from components.study.grid import Cell, Method, candidates, searched
 from components.study.running import Outcome
 from components.study.schema import AUTOSAMPLE, STAGES_OF_AUTOSAMPLE, Study
-from components.study.tables import joined, methods_of, p_value
+from components.study.tables import decisions, joined, methods_of, p_value
 
 
 def times(study: Study, results: Results, data: str, model: str) -> dict[str, float]:
@@ -36,7 +36,7 @@ class Way:
     """A way to a model, and what it takes in all.
 
     Attributes:
-        picks: a sampler, or the candidates of a search.
+        picks: a sampler, or the candidates of a search, and for how many seeds it decided for which.
         ndcg: on test, the mean over seeds.
         p_value: of its difference to the grid search's.
         trainings, short_trainings: full ones, and those of a race.
@@ -87,7 +87,7 @@ def ways(study: Study, results: Results, data: str, model: str) -> list[Way]:
         found.append(
             Way(
                 name=name,
-                picks=joined(method.space) or method.sampler,
+                picks=_picks(study, results, data, model, method),
                 ndcg=fmean(outcome.metrics["evaluate"][metric] for outcome in outcomes.values()),
                 p_value=p_value(outcomes, grid, metric),
                 trainings=len(before) - num_short + len(after),
@@ -96,6 +96,15 @@ def ways(study: Study, results: Results, data: str, model: str) -> list[Way]:
             )
         )
     return found
+
+
+def _picks(study: Study, results: Results, data: str, model: str, method: Method) -> str:
+    if not method.space:
+        return method.sampler
+    counts = decisions(study, results, data, model, method.space)
+    return (
+        f"{joined(method.space)} → {', '.join(f'{name} {n}/{counts.total()}' for name, n in counts.items())}"
+    )
 
 
 def settings(study: Study, results: Results, data: str, model: str) -> pd.DataFrame | None:

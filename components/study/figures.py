@@ -60,7 +60,7 @@ def time_against_grid(seconds: Mapping[str, Mapping[str, float]], title: str) ->
                 label = part if place == 0 else None
                 panel.bar(place + side, times[part], 0.36, bottom=below, color=colours[part], label=label)
                 below += times[part]
-            panel.text(place + side, below, f"{told}\n{below:.3g} s", ha="center", va="bottom", fontsize=8)
+            panel.text(place + side, below, f"{told}\n{below:.1f} s", ha="center", va="bottom", fontsize=8)
     panel.set_xticks(range(len(seconds)), list(seconds))
     panel.set(ylabel="seconds of training", title=title)
     panel.margins(y=0.18)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from components.study import costs, tables
-from components.study.conducting import Results
+from components.study.conducting import Results, ranked
+from components.study.grid import searched
 from components.study.schema import AUTOSAMPLE, Study
 from components.study.tables import SIGNIFICANT, Comparison
 
@@ -18,7 +19,9 @@ def findings(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
     yield from _negatives(study, results, pairs)
     yield from _start(study, results, pairs)
     yield from _spaces(study, results, pairs)
+    yield from _decisions(study, results, pairs)
     yield from _ways(study, results, pairs)
+    yield from _limits(study, results)
 
 
 def _ranks(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
@@ -86,6 +89,45 @@ def _spaces(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
         )
 
 
+def _decisions(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+    right: list[int] = []
+    for data, model in pairs:
+        order = ranked(study, results, data, model)
+        spaces = {space for (d, m, _), space in results.chosen.items() if (d, m) == (data, model)}
+        for space in {searched(study, one).space for one in (*spaces, *study.spaces)}:
+            best = next(name for name in order if name in space)
+            counts = tables.decisions(study, results, data, model, space)
+            right += [int(name == best) for name in counts.elements()]
+    if right:
+        yield (f"{sum(right)} of {len(right)} searches decided for the candidate that validates best alone.")
+
+
+def _limits(study: Study, results: Results) -> Iterator[str]:
+    trained = [
+        outcome.metrics["retrain"]["epochs"] == results.recipes[cell].training.epochs
+        for cell, outcome in results.outcomes.items()
+        if not outcome.error and cell.method.epochs is None
+    ]
+    if any(trained):
+        yield f"{sum(trained)} of {len(trained)} trainings ended at their limit of epochs, not before."
+    if study.tuning is None:
+        return
+    for name, told, grid in (
+        ("learning_rate", "learning rate", study.tuning.learning_rates),
+        ("l2", "L2", study.tuning.l2),
+        ("alpha_learning_rate", "learning rate of α", study.tuning.alpha_learning_rates),
+    ):
+        tunes_alpha = name == "alpha_learning_rate"
+        found = [
+            rates[name]
+            for (_, _, method), rates in results.rates.items()
+            if (method == AUTOSAMPLE) == tunes_alpha
+        ]
+        edge = sum(value in (min(grid), max(grid)) for value in found)
+        if edge and len(grid) > 1:
+            yield f"The best {told} lies at the edge of its grid in {edge} of {len(found)} tunings."
+
+
 def _ways(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
     own = []
     for pair in pairs:
@@ -95,7 +137,7 @@ def _ways(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
             own.append(both / sum(times[name] for name in study.candidates.names))
     if own:
         yield (
-            f"Search and retraining take {min(own):.2f} to {max(own):.2f} of the time of training all "
+            f"Search and retraining take {_span(own)} of the time of training all "
             f"{len(study.candidates.names)} candidates, once the {study.candidates.size} best are known; to "
             "know them takes that time once more."
         )
@@ -108,8 +150,8 @@ def _ways(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
             change.setdefault(way.name, []).append(way.ndcg - found[0].ndcg)
     for name, shares in share.items():
         yield (
-            f"“{name}” takes {min(shares):.2f} to {max(shares):.2f} of a grid search's time; its "
-            f"ndcg@{study.k} differs from the grid search's by {_signed(change[name])}."
+            f"“{name}” takes {_span(shares)} of a grid search's time; its ndcg@{study.k} differs from the "
+            f"grid search's by {_signed(change[name])}."
         )
 
 
@@ -129,7 +171,11 @@ def _listed(names: Sequence[str]) -> str:
     return f"{len(names)} ({'; '.join(names)})" if names else "none"
 
 
+def _span(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
 def _signed(values: Sequence[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:+.4f}"
-    return f"{min(values):+.4f} to {max(values):+.4f}, {fmean(values):+.4f} in the mean"
+    low, high = f"{min(values):+.4f}", f"{max(values):+.4f}"
+    return low if low == high else f"{low} to {high}, {fmean(values):+.4f} in the mean"

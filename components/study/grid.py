@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, final
 
 from components.core.errors import InvalidInputError
@@ -91,7 +90,10 @@ def recipe_of(study: Study, cell: Cell, tuned: Mapping[str, float]) -> Recipe:
         InvalidInputError: the recipe is not valid, or has no part that validates.
     """
     method, place = cell.method, f"data.{cell.data}"
-    path = find(study.data[cell.data].recipe)
+    try:
+        path = find(study.data[cell.data].recipe)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{place}.recipe: {error}") from error
     document = read_document(path)
     training = {
         **dict(document.get("training") or {}),
@@ -119,15 +121,14 @@ def recipe_of(study: Study, cell: Cell, tuned: Mapping[str, float]) -> Recipe:
         training["sampler"] = _sampler(study, method.sampler)
     if method.epochs is not None:
         training["epochs"] = method.epochs
-    workspace = Path(study.workspace).absolute()
     document |= {
         "parameters": _parameters(document, study.data[cell.data].parameters, place),
-        "workspace": str(workspace),
+        "workspace": str(study.folder),
         "search": search,
         "training": training,
         "evaluation": {**(document.get("evaluation") or {}), "ks": [study.k], "mask": "train_valid"},
         "promotion": {"metric": f"ndcg@{study.k}", "floors": {}, "beat": []},
-        "registry": {"tracking_uri": f"sqlite:///{workspace}/mlflow.db"},  # knows no champion
+        "registry": {"tracking_uri": f"sqlite:///{study.folder}/mlflow.db"},  # knows no champion
     }
     recipe = build_recipe(document, place=f"{path} for {cell.label}")
     if not recipe.has_validation:
@@ -163,5 +164,5 @@ def _settings(study: Study, cell: Cell) -> dict[str, Any]:
             and (not setting.methods or cell.method.sampler in setting.methods)
         )
         if fits:
-            found |= setting.training
+            found |= setting.training.model_dump(mode="json", exclude_none=True)
     return found

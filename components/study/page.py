@@ -51,6 +51,7 @@ class Page:
         self._alphas()
         self._settings()
         self._failures()
+        self._words()
         place = self._folder / "README.md"
         place.write_text("\n".join(self._lines).rstrip() + "\n", encoding="utf-8")
         return place
@@ -61,6 +62,12 @@ class Page:
         revisions = ", ".join(f"`{revision[:12]}`" for revision in sorted(set(cells["revision"].dropna())))
         days = sorted(set(cells["day"].dropna()))
         when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else "no day"
+        unfit = [
+            f"{name} does not fit {model}"
+            for model in self._part.models
+            for name in self._study.samplers
+            if not self._study.fits(name, model)
+        ]
         return [
             f"{done} of {len(cells)} cells ran: {', '.join(self._part.data)}; "
             f"{', '.join(self._part.models)}; seeds {seeds}, all on one split of each data set. Trained on "
@@ -71,8 +78,24 @@ class Page:
             f"ndcg@{self._study.k}: when a training ends, which candidates are chosen, which rates. Known "
             "validation items are left out of test rankings. What each cell took and found stands in "
             "`cells.parquet`, deviations over seeds in the tables' files.",
+            *([f"{'; '.join(unfit)}."] if unfit else []),
             "",
+            *self._data(),
         ]
+
+    def _data(self) -> Iterator[str]:
+        yield from ("| | users | items | train | valid | test |", "|---|---:|---:|---:|---:|---:|")
+        for data in self._part.data:
+            places = [
+                outcome.places["dataset"]
+                for cell, outcome in self._results.outcomes.items()
+                if cell.data == data and "dataset" in outcome.places
+            ]
+            if places:
+                found = read_manifest(places[0]).metrics
+                names = ("users", "items", "train", "valid", "test")
+                yield f"| {data} | {' | '.join(f'{found[name]:,.0f}' for name in names)} |"
+        yield ""
 
     def _findings(self) -> None:
         found = [f"- {sentence}" for sentence in findings(self._study, self._results, self._part.pairs)]
@@ -131,7 +154,7 @@ class Page:
             "by `--jobs`."
         )
         if race is not None:
-            told += f" A race trains every candidate for {race.epochs} epochs."
+            told += f" In a race every candidate trains for {race.epochs} epoch{'s' * (race.epochs > 1)}."
         self._section("What it takes in all", "ways", [told, "", *lines, ""], frames)
 
     def _times(self) -> None:
@@ -194,7 +217,19 @@ class Page:
         failed = {cell: one.error for cell, one in self._results.outcomes.items() if one.error}
         if failed:
             self._lines += ["## Cells that failed", ""]
-            self._lines += [f"- {cell.label}: {error}" for cell, error in failed.items()]
+            self._lines += [f"- {cell.label}: {' '.join(error.split())}" for cell, error in failed.items()]
+            self._lines.append("")
+
+    def _words(self) -> None:
+        size = self._study.candidates.size
+        self._lines += [
+            "## Words",
+            "",
+            f"R, N, P, H: recall, NDCG, precision, hit ratio. {size} best: the {size} candidates that "
+            "validate best when they train alone. W′: the weights of the search's best epoch, which "
+            "retraining begins with (“custom”); “random”: it begins with new ones. S.S.A.R.: the average "
+            "rank that the candidates of a search space have in the overall comparison.",
+        ]
 
     def _section(self, title: str, file: str, lines: list[str], frames: list[pd.DataFrame]) -> None:
         """A heading, its lines, and the same numbers as a file; nothing where there are none."""
@@ -249,15 +284,17 @@ def _cells(results: Results) -> pd.DataFrame:
     rows = []
     for cell, outcome in results.outcomes.items():
         made = read_manifest(outcome.places["model"]) if "model" in outcome.places else None
+        searching = outcome.metrics.get("search", {}) if cell.method.space else {}
         rows.append(
             {
                 "data": cell.data,
                 "model": cell.model,
                 "method": cell.method.label,
                 "seed": cell.seed,
-                **{f"search_{name}": value for name, value in outcome.metrics.get("search", {}).items()},
+                **{f"search_{name}": value for name, value in searching.items()},
                 **{f"retrain_{name}": value for name, value in outcome.metrics.get("retrain", {}).items()},
-                **outcome.metrics.get("evaluate", {}),
+                **{name: value for name, value in outcome.metrics.get("evaluate", {}).items() if "@" in name},
+                "model_artifact": outcome.places.get("model"),
                 "revision": made.git_sha if made else None,
                 "day": made.ended.date().isoformat() if made else None,
                 "error": outcome.error or None,

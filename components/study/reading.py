@@ -6,8 +6,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from components.core.errors import InvalidInputError
-from components.core.recipe.mistakes import describe
+from components.core.recipe.mistakes import describe, refusal
 from components.core.recipe.reading import read_document, with_overrides
 from components.core.recipe_files import find_file
 from components.study.schema import Study
@@ -36,7 +35,4 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(with_overrides(read_document(path, "study"), overrides, Study))
     except ValidationError as error:
-        problems = describe(error)
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        lines = "\n".join(f"  {text}" for text in problems.values())
-        raise InvalidInputError(f"study {path}: {count}\n{lines}") from error
+        raise refusal(f"study {path}", describe(error, Study)) from error

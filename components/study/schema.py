@@ -1,14 +1,18 @@
 """A study: a grid of data, models, and where their negatives come from, in the form of AutoSample's §3."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
+from components.core.errors import InvalidInputError
+from components.core.recipe import default_workspace
 from components.core.recipe.search import Temperature
 from components.core.recipe.training import (
     GRAPH_MODELS,
     Count,
+    Device,
     ModelConfig,
     NegativesConfig,
     NonNegative,
@@ -23,8 +27,6 @@ Rates = Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 AUTOSAMPLE: Final = "AutoSample"  # what is compared with samplers
 STAGES_OF_AUTOSAMPLE: Final = ("search", "retrain")
-# what a cell may have of its own; the rest of the training section is what the study compares
-_SETTINGS: Final = ("batch_size", "learning_rate", "l2", "epochs", "patience", "validate_every", "device")
 
 
 class StudyData(Config):
@@ -36,6 +38,18 @@ class StudyData(Config):
     )
 
 
+class CellTraining(Config):
+    """What a cell's training may have of its own; the rest is what the study compares."""
+
+    batch_size: Count | None = Field(default=None, description="positives in a step")
+    learning_rate: Positive | None = Field(default=None, description="Adam's")
+    l2: NonNegative | None = Field(default=None, description="weight of ½‖·‖² of the batch's embeddings")
+    epochs: Count | None = Field(default=None, description="at most so many, of search and training each")
+    patience: Count | None = Field(default=None, description="validations without a better one, then it ends")
+    validate_every: Count | None = Field(default=None, description="epochs between validations")
+    device: Device | None = Field(default=None, description="auto takes a GPU where there is one")
+
+
 class Setting(Config):
     """Parts of the training section for some cells; of several that fit a cell the last counts."""
 
@@ -44,7 +58,7 @@ class Setting(Config):
     methods: tuple[Name, ...] = Field(
         default=(), description="for these samplers, or AutoSample; none named: for all"
     )
-    training: dict[str, Any] = Field(description=f"of the recipe's section: {', '.join(_SETTINGS)}")
+    training: CellTraining = Field(description="of the recipe's section")
 
 
 class Race(Config):
@@ -94,9 +108,17 @@ class Study(Config):
         description="names the folder of its results"
     )
     description: str = Field(default="", description="what is asked; Markdown, heads the page of results")
-    workspace: str = Field(default="studies", description="directory of all its artifacts and results")
-    data: Annotated[dict[Name, StudyData], Field(min_length=1)]
-    models: Annotated[dict[Name, ModelConfig], Field(min_length=1)]
+    workspace: str | None = Field(
+        default=None,
+        description="directory of all its artifacts and results; by default `studies` below "
+        "$RECLOOP_WORKSPACE, else ./workspace",
+    )
+    data: Annotated[dict[Name, StudyData], Field(min_length=1)] = Field(
+        description="by the names that the tables have for them"
+    )
+    models: Annotated[dict[Name, ModelConfig], Field(min_length=1)] = Field(
+        description="by the names that the tables have for them"
+    )
     samplers: Annotated[dict[Name, NegativesConfig], Field(min_length=1)] = Field(
         description="the baselines, by the names that the tables have for them"
     )
@@ -112,12 +134,14 @@ class Study(Config):
     )
     settings: tuple[Setting, ...] = Field(default=(), description="training sections, cell by cell")
     tuning: Tuning | None = Field(default=None, description="tune each cell's rates first")
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1, 2, 3)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field(
+        default=(1, 2, 3), description="that every cell trains with; the data's split is the recipe's own"
+    )
     k: Annotated[int, Field(ge=1)] = Field(default=20, description="of the metrics at K")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._unknown_names(), *self._unfit_candidates(), *self._unfit_settings()]
+        problems = [*self._unknown_names(), *self._repeated(), *self._unfit_candidates()]
         problems += [
             f"samplers: {name!r} is the name of something else in the tables"
             for name in (AUTOSAMPLE, *STAGES_OF_AUTOSAMPLE)
@@ -134,6 +158,18 @@ class Study(Config):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def folder(self) -> Path:
+        """The workspace.
+
+        Raises:
+            InvalidInputError: it is no directory of this machine.
+        """
+        workspace = self.workspace or f"{default_workspace()}/studies"
+        if "://" in workspace:
+            raise InvalidInputError(f"workspace: got {workspace}, need a directory of this machine")
+        return Path(workspace).expanduser().absolute()
 
     def fits(self, sampler: str, model: str) -> bool:
         """Whether a model can train with a sampler."""
@@ -157,12 +193,19 @@ class Study(Config):
                 if name not in allowed:
                     yield f"{where}: got {name!r}, need one of {allowed}"
 
+    def _repeated(self) -> Iterator[str]:
+        asked = {"seeds": self.seeds, "negatives": self.negatives, "candidates.names": self.candidates.names}
+        asked |= {f"spaces.{place}": space for place, space in enumerate(self.spaces)}
+        for where, values in asked.items():
+            if len(set(values)) < len(values):
+                yield f"{where}: got {list(values)}, need each at most once"
+
     def _unfit_candidates(self) -> Iterator[str]:
         spaces = {"candidates.names": self.candidates.names}
         spaces |= {f"spaces.{place}": space for place, space in enumerate(self.spaces)}
         for where, space in spaces.items():
             kinds = [self.samplers[name].kind for name in space if name in self.samplers]
-            if len(set(kinds)) < len(kinds):
+            if len(set(space)) == len(space) and len(set(kinds)) < len(kinds):
                 yield f"{where}: got {list(space)} of kinds {kinds}, need each kind at most once"
             if "mixgcf" in kinds:
                 yield f"{where}: a sampler of kind 'mixgcf' makes embeddings; AutoSample needs items"
@@ -170,9 +213,3 @@ class Study(Config):
         for model in self.models if first in self.samplers else ():
             if first and not self.fits(first, model):
                 yield f"tuning.methods: got {first!r} first, whose rates others take: it must fit {model!r}"
-
-    def _unfit_settings(self) -> Iterator[str]:
-        for place, setting in enumerate(self.settings):
-            for key in setting.training:
-                if key not in _SETTINGS:
-                    yield f"settings.{place}.training: got {key!r}, need one of {list(_SETTINGS)}"

@@ -1,5 +1,6 @@
 """What a study found, as tables in the form of AutoSample's."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,12 @@ from typing import Final, final
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from components.core import columns
+from components.core.errors import IntegrityError
+from components.core.policy import Policy
+from components.data.parquet import read_table
 from components.metrics.comparison import paired_test
 from components.study.conducting import Results
 from components.study.grid import Method, baselines, candidates, searched
@@ -87,9 +91,13 @@ def p_value(left: Mapping[int, Outcome], right: Mapping[int, Outcome], metric: s
 
 
 def _per_user(outcome: Outcome, metric: str) -> pd.Series:
-    table = pq.read_table(
-        Path(outcome.places["evaluation"]) / "per_user.parquet", columns=[columns.USER_ID, metric]
-    ).to_pandas()
+    place = Path(outcome.places["evaluation"]) / "per_user.parquet"
+    try:
+        table = read_table(place).select([columns.USER_ID, metric]).to_pandas()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise IntegrityError(
+            f"{place}: is damaged ({error}); remove its folder, and it is made again"
+        ) from error
     values: pd.Series = table.set_index(columns.USER_ID)[metric]
     return values
 
@@ -159,3 +167,11 @@ def markdown(found: Comparison, k: int) -> str:
 def joined(space: Iterable[str]) -> str:
     """A search space's name."""
     return "+".join(space)
+
+
+def decisions(study: Study, results: Results, data: str, model: str, space: tuple[str, ...]) -> Counter[str]:
+    """How many seeds' searches decided for which candidate."""
+    name_of = {study.samplers[name].kind: name for name in space}
+    found = results.of(data, model, searched(study, space)).values()
+    policies = [Policy.read(Path(outcome.places["policy"])) for outcome in found]
+    return Counter(name_of[policy.decision["sampler"]] for policy in policies)

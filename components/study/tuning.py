@@ -9,10 +9,10 @@ kept in journals beside the results: who runs the study again goes on there, and
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from itertools import product
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +23,14 @@ from optuna.trial import TrialState
 
 from components.core.checkpoint import Checkpoint
 from components.core.columns import EPOCH
-from components.core.errors import ConflictError, GateFailedError, RecloopError
+from components.core.errors import ConflictError, GateFailedError, IntegrityError, RecloopError
 from components.core.hashing import code_version, sha256_json
 from components.core.recipe import Recipe
 from components.core.recipe.search import AutoSample
 from components.core.store import open_store
 from components.study.grid import Cell, recipe_of
-from components.study.running import WAIT_S, run_recipe, workers
+from components.study.processes import Call, side_by_side
+from components.study.running import KILLED, WAIT_S, run_recipe
 from components.study.schema import AUTOSAMPLE, Study, Tuning
 
 _FIRST_TRIALS: Final = 4  # whom nobody stops
@@ -48,24 +49,25 @@ def tune(
         asked: with each cell the rates that are settled and not tuned.
         folder: where trials are kept.
     """
-    with workers(jobs) as pool:
-        document = study.model_dump_json(by_alias=True)
-        waiting = {
-            pool.submit(tune_cell, document, cell, dict(settled), str(folder)): cell
-            for cell, settled in asked.items()
-        }
-        for done in as_completed(waiting):
-            try:
-                yield waiting[done], done.result(), ""
-            except (RecloopError, BrokenProcessPool) as error:
-                yield waiting[done], {}, str(error)
+    document = study.model_dump_json(by_alias=True)
+    calls: dict[Cell, Call] = {
+        cell: (tune_cell, (document, cell, dict(settled), str(folder))) for cell, settled in asked.items()
+    }
+    for cell, done in side_by_side(calls, jobs=jobs):
+        try:
+            yield cell, done.result(), ""
+        except RecloopError as error:
+            yield cell, {}, str(error)
+        except BrokenProcessPool:
+            yield cell, {}, KILLED
 
 
 def tune_cell(document: str, cell: Cell, settled: Rates, folder: str) -> dict[str, float]:
     """The best rates for one cell; in a process of its own.
 
     Raises:
-        GateFailedError: its data cannot be prepared, or no trial validated.
+        GateFailedError: its data cannot be prepared.
+        IntegrityError: its journal of trials is damaged.
     """
     study = Study.model_validate_json(document)
     assert study.tuning is not None
@@ -86,13 +88,18 @@ def _best(
     study: Study, cell: Cell, settled: Rates, grid: Grid, dataset: Path, journal: str
 ) -> dict[str, float]:
     """Try every point of the grid that has not been tried."""
-    found = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(journal)),
-        study_name=cell.label,
-        direction="maximize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=_FIRST_TRIALS, n_warmup_steps=_FIRST_EPOCHS),
-        load_if_exists=True,
-    )
+    try:
+        found = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(journal)),
+            study_name=cell.label,
+            direction="maximize",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=_FIRST_TRIALS, n_warmup_steps=_FIRST_EPOCHS),
+            load_if_exists=True,
+        )
+    except JSONDecodeError as error:
+        raise IntegrityError(
+            f"{journal}: is damaged ({error}); remove it, and its trials are made again"
+        ) from error
     for trial in found.get_trials(states=(TrialState.RUNNING,)):
         found.tell(trial.number, state=TrialState.FAIL)  # whoever ran it was killed
 

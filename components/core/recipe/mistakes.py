@@ -8,19 +8,29 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from components.core.errors import InvalidInputError
 from components.core.recipe import Recipe
+from components.core.strategy import Config
 
+Schema = dict[str, Any]
 _VALUE_LENGTH = 80  # characters of a wrong value that are shown
 
 
-def describe(error: ValidationError) -> dict[str, str]:
-    """Path → what is wrong there. A union's alternatives, tried one by one, make one line."""
+def refusal(what: str, problems: Mapping[str, str]) -> InvalidInputError:
+    """What to raise for all mistakes of a document."""
+    count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    return InvalidInputError("\n".join([f"{what}: {count}", *(f"  {text}" for text in problems.values())]))
+
+
+def describe(error: ValidationError, model: type[Config] = Recipe) -> dict[str, str]:
+    """Path → what is wrong there in a document of a model. A union's alternatives, tried one by one, make one
+    line."""
     found: dict[str, dict[str, list[str]]] = {}  # path → problem → what is needed instead
     for details in error.errors():
         context = details.get("ctx", {})
         if details["type"] == "too_short" and context["actual_length"] < len(details["input"]):
             continue  # only because some of its items are wrong, and they have their own lines
-        path, problem, need = _describe(details)
+        path, problem, need = _describe(details, _schema(model))
         for line in problem.splitlines():
             # what contradicts across sections has no path of its own: each line names its place
             found.setdefault(path or line, {}).setdefault(line, []).append(need)
@@ -42,13 +52,13 @@ def _join(problem: str, needs: Sequence[str]) -> str:
     return f"{problem}, need {allowed}" if allowed else problem
 
 
-def _describe(details: Any) -> tuple[str, str, str]:
+def _describe(details: Any, whole: Schema) -> tuple[str, str, str]:
     """Path, problem, and what is needed (which may be empty)."""
     location, kind, context = details["loc"], details["type"], details.get("ctx", {})
-    steps, schema = _walk(location)
+    steps, schema = _walk(location, whole)
     path = ".".join(steps)
     if kind == "extra_forbidden":
-        allowed = sorted(_walk(location[:-1])[1].get("properties", {}))
+        allowed = sorted(_walk(location[:-1], whole)[1].get("properties", {}))
         return path, f"unknown key{did_you_mean(steps[-1], allowed)} (allowed: {', '.join(allowed)})", ""
     if kind == "missing":
         return path, "missing", ""
@@ -77,15 +87,15 @@ def _need(details: Any, schema: Mapping[str, Any]) -> str:
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    return Recipe.model_json_schema()
+def _schema(model: type[Config]) -> Schema:
+    return model.model_json_schema()
 
 
-def _walk(location: Sequence[str | int]) -> tuple[list[str], dict[str, Any]]:
+def _walk(location: Sequence[str | int], whole: Schema) -> tuple[list[str], Schema]:
     """The location without the tags that unions put in, and the schema there."""
-    definitions = _schema()["$defs"]
+    definitions = whole["$defs"]
     path: list[str] = []
-    node = _schema()
+    node = whole
     for part in location:
         node = _resolve(node, definitions)
         if "properties" in node and part in node["properties"]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from components.core.errors import InvalidInputError
 from components.core.recipe import Recipe, absolute_uri
-from components.core.recipe.mistakes import describe, did_you_mean
+from components.core.recipe.mistakes import describe, did_you_mean, refusal
 from components.core.recipe.yaml import parse_yaml
 from components.core.strategy import Config
 
@@ -68,9 +68,7 @@ def build_recipe(document: Mapping[str, Any], overrides: Sequence[str] = (), *, 
     except ValidationError as error:
         problems = describe(error) | problems
     if problems:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        lines = "\n".join(f"  {text}" for text in problems.values())
-        raise InvalidInputError(f"recipe {place}: {count}\n{lines}")
+        raise refusal(f"recipe {place}", problems)
     return recipe
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from components.core.recipe import Recipe
+from components.core.strategy import Config
 
 _REFERENCE = {
     "title": "Reference",
@@ -15,27 +16,35 @@ _ABOUT = {"title", "description", "default"}
 
 def recipe_schema() -> dict[str, Any]:
     """What `recloop schema` prints, for editors that complete and check YAML by it."""
-    schema = Recipe.model_json_schema()
+    schema = as_written(Recipe, "recloop recipe")
+    definitions = schema["$defs"]
+    for name, model in definitions.items():
+        if name != "Parameter":
+            _with_references(model)
+    _with_references(schema)
+    return {**schema, "$defs": {**definitions, "Reference": _REFERENCE}}
+
+
+def as_written(model: type[Config], title: str) -> dict[str, Any]:
+    """The JSON Schema of a document of a model: where a kind chooses among models it must be there."""
+    schema = model.model_json_schema()
     definitions = schema.pop("$defs")
     chosen_by_kind = {
         path.rsplit("/", 1)[1]
         for model in (schema, *definitions.values())
         for node in model["properties"].values()
-        for union in (node, node.get("items", {}))
+        for union in (node, node.get("items", {}), *node.get("patternProperties", {}).values())
         for path in union.get("discriminator", {}).get("mapping", {}).values()
     }
-    for name, model in definitions.items():
-        if name in chosen_by_kind:
-            model["required"] = ["kind", *model.get("required", [])]
-            del model["properties"]["kind"]["default"]
-        if name != "Parameter":
-            _with_references(model)
-    _with_references(schema)
+    for name in chosen_by_kind:
+        chosen = definitions[name]
+        chosen["required"] = ["kind", *chosen.get("required", [])]
+        del chosen["properties"]["kind"]["default"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
-        "title": "recloop recipe",
-        "$defs": {**definitions, "Reference": _REFERENCE},
+        "title": title,
+        "$defs": definitions,
     }
 
 

@@ -1,15 +1,22 @@
 """Studies that are wrong, and those that the project brings along."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from components.cli.app import app
 from components.core.errors import InvalidInputError
+from components.core.recipe.reading import read_document
+from components.core.recipe.schema import as_written
 from components.core.recipe_files import included
 from components.study.grid import Cell, baselines, recipe_of, searched
 from components.study.reading import STUDIES, find_study, read_study
+from components.study.schema import Study
 
 
 def test_the_included_studies_are_valid() -> None:
@@ -38,7 +45,10 @@ def test_the_included_studies_are_valid() -> None:
             {"tuning": {"methods": ["MixGCF"]}},
             "got 'MixGCF' first, .* it must fit 'MF'",
         ),
-        ({"settings": [{"training": {"model": {}}}]}, "settings.0.training: got 'model', need one of"),
+        (
+            {"settings": [{"training": {"model": {}}}]},
+            "training.model: unknown key .*allowed: batch_size",
+        ),
         ({"seeds": [-1]}, "seeds.0: got -1"),
         ({"seeds": []}, "seeds"),
         ({"negatives": [4]}, "negatives: got 4, need at most .* 3"),
@@ -70,3 +80,33 @@ def test_a_value_may_be_set_anew(document: dict[str, Any], tmp_path: Path) -> No
     assert study.data["tiny"].parameters == {"num_users": 7}
     with pytest.raises(InvalidInputError, match=r"'seed' is no section, need one of .*did you mean 'seeds'"):
         read_study(place, ["seed=9"])
+
+
+def test_the_committed_schema_is_the_one_that_is_printed(document: dict[str, Any]) -> None:
+    printed = CliRunner().invoke(app, ["schema", "study"]).output
+    (folder,) = {path.parent for path in included(STUDIES).values()}
+    committed = (folder.parent / "study.schema.json").read_text()
+    assert json.loads(committed) == json.loads(printed), (
+        "write it anew: recloop schema study > pipelines/study.schema.json"
+    )
+    validator = jsonschema.Draft202012Validator(json.loads(printed))
+    for path in included(STUDIES).values():
+        validator.validate(read_document(path))
+    validator.validate(document)
+    assert not validator.is_valid(document | {"models": {"MF": {"dim": 8}}})
+    assert not validator.is_valid(document | {"seedz": [1]})
+
+
+def test_every_key_says_what_it_is() -> None:
+    schema = as_written(Study, "study")
+    own = [
+        schema,
+        *(schema["$defs"][name] for name in ("StudyData", "CellTraining", "Setting", "Candidates")),
+    ]
+    silent = [
+        key
+        for model in own
+        for key, node in model["properties"].items()
+        if "description" not in node and "$ref" not in node
+    ]
+    assert not silent

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import ttest_1samp
 
+from components.core.policy import Policy
 from components.study import costs, tables
 from components.study.conducting import Results
 from components.study.grid import Cell, Method, searched
@@ -22,8 +23,10 @@ def outcome(place: Path, users: list[str], values: list[float], seconds: float =
     pq.write_table(pa.table({"user_id": users, **dict.fromkeys(METRICS, values)}), place / "per_user.parquet")
     mean = sum(values) / len(values)
     took = {"training_seconds": seconds, "valid_ndcg@20": mean}
+    policy = Policy(kind="autosample", patch={}, decision={"sampler": "dns"}, best_epoch=1, epochs=1)
+    policy.write(place)
     return Outcome(
-        {"evaluation": str(place)},
+        {"evaluation": str(place), "policy": str(place)},
         {"search": took, "retrain": took, "evaluate": dict.fromkeys(METRICS, mean)},
     )
 
@@ -112,9 +115,9 @@ def test_the_rule_of_the_best_costs_a_grid_search_of_its_own(study: Study, tmp_p
         name: (way.picks, way.trainings, way.short_trainings, way.seconds) for name, way in found.items()
     } == {
         "grid search": ("DNS", 3, 0, 90),
-        "AutoSample, 2 best": ("RNS+DNS", 5, 0, 110),
+        "AutoSample, 2 best": ("RNS+DNS → DNS 1/1", 5, 0, 110),
         "race, then the winner": ("PNS", 1, 3, 39),
-        "AutoSample, race's 2": ("PNS+DNS", 2, 3, 29),
+        "AutoSample, race's 2": ("PNS+DNS → DNS 1/1", 2, 3, 29),
     }
     assert found["grid search"].p_value == 1
     assert found["AutoSample, 2 best"].ndcg == pytest.approx(0.55)
