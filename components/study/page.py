@@ -151,7 +151,7 @@ class Page:
             "What a model costs in all once rates are known: tuning is not counted. A grid search keeps the "
             "candidate that validates best in the mean over seeds; p is of the difference to it; seconds are "
             "of optimisation and validation for one seed, in processes that had the machine's cores divided "
-            "by `--jobs`."
+            "by `--jobs`; the first cell of a process also loads what is compiled, which takes seconds."
         )
         if race is not None:
             told += f" In a race every candidate trains for {race.epochs} epoch{'s' * (race.epochs > 1)}."

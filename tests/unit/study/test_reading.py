@@ -16,7 +16,7 @@ from components.core.recipe.schema import as_written
 from components.core.recipe_files import included
 from components.study.grid import Cell, baselines, recipe_of, searched
 from components.study.reading import STUDIES, find_study, read_study
-from components.study.schema import Study
+from components.study.schema import Race, Study
 
 
 def test_the_included_studies_are_valid() -> None:
@@ -110,3 +110,11 @@ def test_every_key_says_what_it_is() -> None:
         if "description" not in node and "$ref" not in node
     ]
     assert not silent
+
+
+def test_the_readme_s_study_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text()
+    (block,) = [part for part in text.split("```") if part.startswith("yaml") and "name: mine" in part]
+    place = tmp_path / "mine.yaml"
+    place.write_text(block.removeprefix("yaml"))
+    assert read_study(place).candidates.race == Race(epochs=5)
