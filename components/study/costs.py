@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
+from pathlib import Path
 from statistics import fmean
 from typing import final
 
 import pandas as pd
 
+from components.core.columns import EPOCH
 from components.core.recipe.search import AutoSample
+from components.data.parquet import read_table
 from components.study.conducting import Results, ranked
 from components.study.grid import Cell, Method, candidates, searched
 from components.study.running import Outcome
@@ -96,6 +99,66 @@ def ways(study: Study, results: Results, data: str, model: str) -> list[Way]:
             )
         )
     return found
+
+
+@final
+@dataclass(frozen=True)
+class ShortRace:
+    """What a race of some epochs would have picked: the first epochs of a training are the same, whatever its
+    limit.
+
+    Attributes:
+        picks: the best candidates on validation so far, the mean over seeds.
+        winner_ndcg: on test, of the first of them, trained to its end.
+        share: of the seconds of training all candidates to their end.
+    """
+
+    epochs: int
+    picks: tuple[str, ...]
+    winner_ndcg: float
+    share: float
+
+
+def races(study: Study, results: Results, data: str, model: str) -> list[ShortRace]:
+    """Races of ever twice as many epochs, until all candidates end; empty where one of them did not run."""
+    metric = f"ndcg@{study.k}"
+    histories: dict[str, list[pd.Series]] = {}
+    seconds: dict[str, float] = {}  # of an epoch
+    for method in candidates(study):
+        outcomes = results.of(data, model, method)
+        if not outcomes:
+            return []
+        histories[method.sampler] = [_history(outcome, metric) for outcome in outcomes.values()]
+        epochs = fmean(outcome.metrics["retrain"]["epochs"] for outcome in outcomes.values())
+        seconds[method.sampler] = _seconds(outcomes, "retrain") / epochs
+    last = {name: fmean(int(one.index[-1]) for one in many) for name, many in histories.items()}
+    whole = sum(seconds[name] * last[name] for name in last)
+    found: list[ShortRace] = []
+    length = int(min(one.index[0] for history in histories.values() for one in history))
+    while length <= max(last.values()):
+        best = {
+            name: fmean(float(one.loc[:length].max()) for one in many) for name, many in histories.items()
+        }
+        order = sorted(best, key=lambda name: -best[name])
+        winner = results.of(data, model, Method(order[0]))
+        spent = sum(seconds[name] * min(length, last[name]) for name in last)
+        found.append(
+            ShortRace(
+                epochs=length,
+                picks=tuple(order[: study.candidates.size]),
+                winner_ndcg=fmean(outcome.metrics["evaluate"][metric] for outcome in winner.values()),
+                share=spent / whole,
+            )
+        )
+        length *= 2
+    return found
+
+
+def _history(outcome: Outcome, metric: str) -> pd.Series:
+    """Validations of a training by epoch."""
+    table = read_table(Path(outcome.places["model"]) / "history.parquet").select([EPOCH, metric]).to_pandas()
+    validated: pd.Series = table.set_index(EPOCH)[metric].dropna()
+    return validated
 
 
 def _picks(study: Study, results: Results, data: str, model: str, method: Method) -> str:

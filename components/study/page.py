@@ -47,6 +47,7 @@ class Page:
         self._spaces()
         self._comparisons("Retraining from random weights and from W′", "start", tables.by_start)
         self._ways()
+        self._races()
         self._times()
         self._alphas()
         self._settings()
@@ -156,6 +157,30 @@ class Page:
         if race is not None:
             told += f" In a race every candidate trains for {race.epochs} epoch{'s' * (race.epochs > 1)}."
         self._section("What it takes in all", "ways", [told, "", *lines, ""], frames)
+
+    def _races(self) -> None:
+        lines = [
+            f"| | epochs | best {self._study.candidates.size} | N@{self._study.k} of the winner | − grid's | × |"
+        ]
+        lines.append("|---|---:|---|---:|---:|---:|")
+        frames = []
+        for data, model in self._part.pairs:
+            grid = costs.ways(self._study, self._results, data, model)
+            found = costs.races(self._study, self._results, data, model) if grid else []
+            for number, race in enumerate(found):
+                head = f"{data}, {model}" if number == 0 else ""
+                lines.append(
+                    f"| {head} | {race.epochs} | {tables.joined(race.picks)} | {race.winner_ndcg:.4f} | "
+                    f"{race.winner_ndcg - grid[0].ndcg:+.4f} | {race.share:.2f} |"
+                )
+            if found:
+                frame = pd.DataFrame([asdict(race) | {"picks": tables.joined(race.picks)} for race in found])
+                frames.append(frame.assign(data=data, model=model))
+        told = (
+            "Read from the trainings' own validations: what a race of so many epochs would have picked, what its "
+            "winner reaches when it is trained to its end, and the race's share of a grid search's time."
+        )
+        self._section("How long a race must be", "races", [told, "", *lines, ""], frames)
 
     def _times(self) -> None:
         shown: list[str] = []

@@ -124,6 +124,32 @@ def test_the_rule_of_the_best_costs_a_grid_search_of_its_own(study: Study, tmp_p
     assert found["AutoSample, 2 best"].p_value == pytest.approx(ttest_1samp([0, 0.1, 0, 0.1], 0).pvalue)
 
 
+def test_a_race_s_picks_are_read_from_the_whole_trainings(study: Study, tmp_path: Path) -> None:
+    """DNS leads at first, then RNS, which takes twice as long an epoch; PNS ends early and never leads."""
+    results = Results()
+    curves = {"RNS": [0.1, None, 0.3, 0.4], "PNS": [0.15, 0.2], "DNS": [0.2, 0.25, 0.1, 0.2]}
+    test = {"RNS": 0.6, "PNS": 0.2, "DNS": 0.3}
+    for name, curve in curves.items():
+        done = outcome(tmp_path / name, ["u1", "u2"], [test[name]] * 2)
+        epochs = list(range(1, len(curve) + 1))
+        history = pa.table({"epoch": pa.array(epochs, pa.int32()), "ndcg@20": pa.array(curve, pa.float64())})
+        pq.write_table(history, tmp_path / name / "history.parquet")
+        took = {"training_seconds": (2.0 if name == "RNS" else 1.0) * len(curve), "epochs": float(len(curve))}
+        results.outcomes[Cell("tiny", "MF", Method(name), 1)] = Outcome(
+            {**done.places, "model": str(tmp_path / name)}, {**done.metrics, "retrain": took}
+        )
+    found = [
+        (one.epochs, one.picks, one.winner_ndcg, one.share)
+        for one in costs.races(study, results, "tiny", "MF")
+    ]
+    whole = 4 * 2 + 2 + 4
+    assert found == [
+        (1, ("DNS", "PNS"), 0.3, pytest.approx(4 / whole)),
+        (2, ("DNS", "PNS"), 0.3, pytest.approx((4 + 2 + 2) / whole)),
+        (4, ("RNS", "DNS"), 0.6, 1.0),
+    ]
+
+
 def test_only_seeds_that_all_have_are_compared(study: Study, results: Results, tmp_path: Path) -> None:
     """DNS did badly with seed 2, and PNS failed with it."""
     bad = outcome(tmp_path / "bad", [f"u{number}" for number in range(8)], [0.0] * 8)
