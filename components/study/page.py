@@ -159,9 +159,8 @@ class Page:
         self._section("What it takes in all", "ways", [told, "", *lines, ""], frames)
 
     def _races(self) -> None:
-        lines = [
-            f"| | epochs | best {self._study.candidates.size} | N@{self._study.k} of the winner | − grid's | × |"
-        ]
+        size, k = self._study.candidates.size, self._study.k
+        lines = [f"| | epochs | {size} best | N@{k} of the winner | − grid's | × |"]
         lines.append("|---|---:|---|---:|---:|---:|")
         frames = []
         for data, model in self._part.pairs:
@@ -177,8 +176,8 @@ class Page:
                 frame = pd.DataFrame([asdict(race) | {"picks": tables.joined(race.picks)} for race in found])
                 frames.append(frame.assign(data=data, model=model))
         told = (
-            "Read from the trainings' own validations: what a race of so many epochs would have picked, what its "
-            "winner reaches when it is trained to its end, and the race's share of a grid search's time."
+            "Read from the trainings' own validations: what a race of so many epochs would have picked, what "
+            "its winner reaches when it is trained to its end, and the race's share of a grid search's time."
         )
         self._section("How long a race must be", "races", [told, "", *lines, ""], frames)
 
