@@ -1,6 +1,7 @@
 """The page of a study: what it found in sentences, its tables in Markdown and Parquet, its figures, and what
 ran."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -36,7 +37,7 @@ class Page:
         study = self._study
         shutil.rmtree(self._folder, ignore_errors=True)  # of what an earlier page had and this one has not
         self._folder.mkdir(parents=True)
-        cells = _cells(self._results)
+        cells = _cells(self._results, study.folder)
         write_table(pa.Table.from_pandas(cells, preserve_index=False), self._folder / "cells.parquet")
         self._lines = [f"# {study.name}", "", study.description.strip(), "", *self._what_ran(cells)]
         self._findings()
@@ -303,8 +304,9 @@ def _long(found: tables.Comparison, data: str, model: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _cells(results: Results) -> pd.DataFrame:
-    """One row a cell: what it was, what it found, what it took, which code trained it and when."""
+def _cells(results: Results, workspace: Path) -> pd.DataFrame:
+    """One row a cell: what it was, what it found, what it took, where its model lies below the workspace, which
+    code trained it and when."""
     rows = []
     for cell, outcome in results.outcomes.items():
         made = read_manifest(outcome.places["model"]) if "model" in outcome.places else None
@@ -318,7 +320,7 @@ def _cells(results: Results) -> pd.DataFrame:
                 **{f"search_{name}": value for name, value in searching.items()},
                 **{f"retrain_{name}": value for name, value in outcome.metrics.get("retrain", {}).items()},
                 **{name: value for name, value in outcome.metrics.get("evaluate", {}).items() if "@" in name},
-                "model_artifact": outcome.places.get("model"),
+                "model_artifact": os.path.relpath(outcome.places["model"], workspace) if made else None,
                 "revision": made.git_sha if made else None,
                 "day": made.ended.date().isoformat() if made else None,
                 "error": outcome.error or None,
