@@ -305,8 +305,8 @@ def _long(found: tables.Comparison, data: str, model: str) -> pd.DataFrame:
 
 
 def _cells(results: Results, workspace: Path) -> pd.DataFrame:
-    """One row a cell: what it was, what it found, what it took, where its model lies below the workspace, which
-    code trained it and when."""
+    """One row a cell: what it was, found and took, where its model lies below the workspace, and which code
+    trained it when."""
     rows = []
     for cell, outcome in results.outcomes.items():
         made = read_manifest(outcome.places["model"]) if "model" in outcome.places else None
