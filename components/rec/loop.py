@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Self, final
 
 import pyarrow as pa
 import torch
@@ -19,6 +19,7 @@ from components.core.errors import GateFailedError
 from components.core.hashing import derive_seed
 from components.core.interruption import held_back
 from components.core.progress import progress
+from components.core.recipe.training import Training
 from components.metrics.ranking import cut_off, per_user
 from components.rec.data import RankingData
 from components.rec.learner import Learner
@@ -50,6 +51,12 @@ class Schedule:
     batch_size: int
     metric: str
     from_start: bool = False
+
+    @classmethod
+    def of(cls, training: Training, **changes: Any) -> Self:
+        """What a training section says, but for some changes."""
+        shared = ("epochs", "patience", "validate_every", "batch_size", "metric")
+        return cls(**{name: getattr(training, name) for name in shared} | changes)
 
 
 @final

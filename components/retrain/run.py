@@ -88,14 +88,7 @@ def _train(
     *,
     warm: bool,
 ) -> Fit:
-    schedule = Schedule(
-        epochs=training.epochs,
-        patience=training.patience,
-        validate_every=training.validate_every,
-        batch_size=training.batch_size,
-        metric=training.metric,
-        from_start=warm,
-    )
+    schedule = Schedule.of(training, from_start=warm)
     learner = RankingLearner(training, data, model, seed)
     name = "retrain" if warm else "retrain from random weights"
     return fit(learner, data, schedule, seed=seed, checkpoint=checkpoint, name=name)

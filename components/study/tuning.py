@@ -154,13 +154,7 @@ def _validated(recipe: Recipe, dataset: Path, trial: optuna.Trial) -> float:
         if isinstance(search, AutoSample)
         else RankingLearner(training, data, model, recipe.training_seed)
     )
-    schedule = Schedule(
-        epochs=training.epochs,
-        patience=training.patience,
-        validate_every=training.validate_every,
-        batch_size=training.batch_size,
-        metric=training.metric,
-    )
+    schedule = Schedule.of(training)
 
     def watch(record: Mapping[str, float]) -> None:
         if training.metric in record:

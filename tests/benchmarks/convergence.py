@@ -62,13 +62,8 @@ def main() -> int:
     device = choose_device(training.device)
     data, exam = RankingData.load(dataset, device), read_exam(dataset, recipe.evaluation.mask, device)
     model = build_model(training, data, recipe.training_seed)
-    schedule = Schedule(
-        epochs=sys.maxsize,
-        patience=sys.maxsize,
-        validate_every=sys.maxsize,
-        batch_size=training.batch_size,
-        metric=training.metric,
-    )
+    endless = dict.fromkeys(("epochs", "patience", "validate_every"), sys.maxsize)
+    schedule = Schedule.of(training, **endless)
     began, tested = time.monotonic(), 0.0
     lines: list[Mapping[str, float]] = []
 

@@ -141,14 +141,7 @@ def train(
     model, ids = build_model(training, data, seed), dataset_ids(dataset)
     warm = before is not None and training.warm_start == "champion"
     carried = carry_over(model, ids, before, training.new_rows, training.warm_scale) if warm else {}
-    schedule = Schedule(
-        epochs=training.epochs,
-        patience=training.patience,
-        validate_every=training.validate_every,
-        batch_size=training.batch_size,
-        metric=training.metric,
-        from_start=warm,
-    )
+    schedule = Schedule.of(training, from_start=warm)
     learner = RankingLearner(training, data, model, seed)
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = Checkpoint(f"{scratch}/model", Path(scratch), "")

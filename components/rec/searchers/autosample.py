@@ -33,13 +33,7 @@ def search(
     are W′ (§2.3.4)."""
     model = build_model(training, data, seed)
     learner = AutoSampleLearner(config, training, data, model, seed)
-    schedule = Schedule(
-        epochs=config.epochs,
-        patience=config.patience,
-        validate_every=training.validate_every,
-        batch_size=training.batch_size,
-        metric=training.metric,
-    )
+    schedule = Schedule.of(training, epochs=config.epochs, patience=config.patience)
     trajectory = fit(learner, data, schedule, seed=seed, checkpoint=checkpoint, name="search")
     best = trajectory.history[trajectory.best_epoch - 1]
     alpha = {sampler.kind: best[ALPHA + sampler.kind] for sampler in config.samplers}

@@ -153,14 +153,7 @@ def _train(
     model = build_model(section, data, seed=0)
     if weights is not None:
         model.load_state_dict(weights)
-    schedule = Schedule(
-        epochs=section.epochs,
-        patience=section.patience,
-        validate_every=section.validate_every,
-        batch_size=section.batch_size,
-        metric=section.metric,
-        from_start=weights is not None,
-    )
+    schedule = Schedule.of(section, from_start=weights is not None)
     learner = RankingLearner(section, data, model, seed=0)
     result = fit(learner, data, schedule, seed=0, checkpoint=_NoCheckpoint(), name="train")
     return result, time.perf_counter() - start
