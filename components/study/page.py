@@ -209,7 +209,7 @@ class Page:
             if runs:
                 shown += self._figure(figures.alpha_over_epochs(runs, names, data), f"alpha-{data}", "α")
         if shown:
-            self._lines += ["## How α evolves", "", f"Of seed {min(self._study.seeds)}.", "", *shown, ""]
+            self._lines += ["## How α evolves", "", "Of the lowest seed that ran.", "", *shown, ""]
 
     def _settings(self) -> None:
         lines = ["| | method | learning rate | L2 | α's | search: epochs (best) | training: epochs (best) |"]
@@ -308,7 +308,7 @@ def _cells(results: Results, workspace: Path) -> pd.DataFrame:
     """One row a cell: what it was, found and took, where its model lies below the workspace, and which code
     trained it when."""
     rows = []
-    for cell, outcome in results.outcomes.items():
+    for cell, outcome in sorted(results.outcomes.items(), key=lambda ran: ran[0].label):
         made = read_manifest(outcome.places["model"]) if "model" in outcome.places else None
         searching = outcome.metrics.get("search", {}) if cell.method.space else {}
         rows.append(
