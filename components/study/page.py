@@ -1,7 +1,6 @@
 """The page of a study: what it found in sentences, its tables in Markdown and Parquet, its figures, and what
 ran."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -37,7 +36,7 @@ class Page:
         study = self._study
         shutil.rmtree(self._folder, ignore_errors=True)  # of what an earlier page had and this one has not
         self._folder.mkdir(parents=True)
-        cells = _cells(self._results, study.folder)
+        cells = tables.cells(self._results, study.folder)
         write_table(pa.Table.from_pandas(cells, preserve_index=False), self._folder / "cells.parquet")
         self._lines = [f"# {study.name}", "", study.description.strip(), "", *self._what_ran(cells)]
         self._findings()
@@ -116,7 +115,7 @@ class Page:
             found = compare(self._study, self._results, data, model)
             if found is not None:
                 parts += [f"**{data}, {model}**", "", tables.markdown(found, self._study.k), ""]
-                frames.append(_long(found, data, model))
+                frames.append(found.long(data, model))
         self._section(title, file, parts, frames)
 
     def _spaces(self) -> None:
@@ -129,7 +128,7 @@ class Page:
                 told = ", ".join(f"{name} {value:.2f}" for name, value in ssar.items())
                 title = f"**{data}, {model}** (S.S.A.R.: {told})"
                 parts += [title, "", tables.markdown(found, self._study.k), ""]
-                frames.append(_long(found, data, model).assign(ssar=lambda frame: frame["method"].map(ssar)))  # noqa: B023
+                frames.append(found.long(data, model).assign(ssar=lambda frame: frame["method"].map(ssar)))  # noqa: B023
         self._section("Search spaces", "spaces", parts, frames)
 
     def _ways(self) -> None:
@@ -283,47 +282,3 @@ def _epochs(row: pd.Series, stage: str) -> str:
     if total is None or pd.isna(total):
         return _NOTHING
     return f"{total:.0f} ({best:.0f})"
-
-
-def _long(found: tables.Comparison, data: str, model: str) -> pd.DataFrame:
-    """One row a method and metric."""
-    rows = [
-        {
-            "data": data,
-            "model": model,
-            "method": method,
-            "metric": metric,
-            "mean": found.means.loc[method, metric],
-            "deviation": found.deviations.loc[method, metric],
-            "rank": found.ranks.loc[method, metric],
-            "p_best": found.p_values[metric],
-        }
-        for method in found.means.index
-        for metric in found.means.columns
-    ]
-    return pd.DataFrame(rows)
-
-
-def _cells(results: Results, workspace: Path) -> pd.DataFrame:
-    """One row a cell: what it was, found and took, where its model lies below the workspace, and which code
-    trained it when."""
-    rows = []
-    for cell, outcome in sorted(results.outcomes.items(), key=lambda ran: ran[0].label):
-        made = read_manifest(outcome.places["model"]) if "model" in outcome.places else None
-        searching = outcome.metrics.get("search", {}) if cell.method.space else {}
-        rows.append(
-            {
-                "data": cell.data,
-                "model": cell.model,
-                "method": cell.method.label,
-                "seed": cell.seed,
-                **{f"search_{name}": value for name, value in searching.items()},
-                **{f"retrain_{name}": value for name, value in outcome.metrics.get("retrain", {}).items()},
-                **{name: value for name, value in outcome.metrics.get("evaluate", {}).items() if "@" in name},
-                "model_artifact": os.path.relpath(outcome.places["model"], workspace) if made else None,
-                "revision": made.git_sha if made else None,
-                "day": made.ended.date().isoformat() if made else None,
-                "error": outcome.error or None,
-            }
-        )
-    return pd.DataFrame(rows)

@@ -1,5 +1,6 @@
-"""What a study found, as tables in the form of AutoSample's."""
+"""What a study found, as tables: in the form of AutoSample's, and a row a cell."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from components.core import columns
 from components.core.errors import IntegrityError
+from components.core.manifest import read_manifest
 from components.core.policy import Policy
 from components.data.parquet import read_table
 from components.metrics.comparison import paired_test
@@ -50,6 +52,24 @@ class Comparison:
 
     def mean(self, method: str, metric: str) -> float:
         return float(self.means[metric].to_numpy()[list(self.means.index).index(method)])
+
+    def long(self, data: str, model: str) -> pd.DataFrame:
+        """One row a method and metric."""
+        rows = [
+            {
+                "data": data,
+                "model": model,
+                "method": method,
+                "metric": metric,
+                "mean": self.means.loc[method, metric],
+                "deviation": self.deviations.loc[method, metric],
+                "rank": self.ranks.loc[method, metric],
+                "p_best": self.p_values[metric],
+            }
+            for method in self.means.index
+            for metric in self.means.columns
+        ]
+        return pd.DataFrame(rows)
 
 
 def compare(
@@ -175,3 +195,28 @@ def decisions(study: Study, results: Results, data: str, model: str, space: tupl
     found = results.of(data, model, searched(study, space)).values()
     policies = [Policy.read(Path(outcome.places["policy"])) for outcome in found]
     return Counter(name_of[policy.decision["sampler"]] for policy in policies)
+
+
+def cells(results: Results, workspace: Path) -> pd.DataFrame:
+    """One row a cell: what it was, found and took, where its model lies below the workspace, and which code
+    trained it when."""
+    rows = []
+    for cell, outcome in sorted(results.outcomes.items(), key=lambda ran: ran[0].label):
+        made = read_manifest(outcome.places["model"]) if "model" in outcome.places else None
+        searching = outcome.metrics.get("search", {}) if cell.method.space else {}
+        rows.append(
+            {
+                "data": cell.data,
+                "model": cell.model,
+                "method": cell.method.label,
+                "seed": cell.seed,
+                **{f"search_{name}": value for name, value in searching.items()},
+                **{f"retrain_{name}": value for name, value in outcome.metrics.get("retrain", {}).items()},
+                **{name: value for name, value in outcome.metrics.get("evaluate", {}).items() if "@" in name},
+                "model_artifact": os.path.relpath(outcome.places["model"], workspace) if made else None,
+                "revision": made.git_sha if made else None,
+                "day": made.ended.date().isoformat() if made else None,
+                "error": outcome.error or None,
+            }
+        )
+    return pd.DataFrame(rows)
