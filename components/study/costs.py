@@ -1,5 +1,6 @@
 """What ways to a model take: settings, epochs, trainings, seconds."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
@@ -164,7 +165,7 @@ def _history(outcome: Outcome, metric: str) -> pd.Series:
 def _picks(study: Study, results: Results, data: str, model: str, method: Method) -> str:
     if not method.space:
         return method.sampler
-    counts = decisions(study, results, data, model, method.space)
+    counts = Counter(one.name for one in decisions(study, results, data, model, method.space))
     return (
         f"{joined(method.space)} → {', '.join(f'{name} {n}/{counts.total()}' for name, n in counts.items())}"
     )

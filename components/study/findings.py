@@ -90,16 +90,20 @@ def _spaces(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
 
 
 def _decisions(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
-    right: list[int] = []
+    found: list[tuple[tables.Decision, str]] = []  # and which candidate validates best
     for data, model in pairs:
         order = ranked(study, results, data, model)
         spaces = {space for (d, m, _), space in results.chosen.items() if (d, m) == (data, model)}
         for space in {searched(study, one).space for one in (*spaces, *study.spaces)}:
             best = next(name for name in order if name in space)
-            counts = tables.decisions(study, results, data, model, space)
-            right += [int(name == best) for name in counts.elements()]
-    if right:
-        yield (f"{sum(right)} of {len(right)} searches decided for the candidate that validates best alone.")
+            found += [(one, best) for one in tables.decisions(study, results, data, model, space)]
+    if found:
+        right = sum(one.name == best for one, best in found)
+        easy = sum(one.name == one.easiest for one, _ in found)
+        yield (
+            f"{right} of {len(found)} searches decided for the candidate that validates best alone, {easy} "
+            "for the one whose negatives were easiest for the model then: α descends on the training loss."
+        )
 
 
 def _limits(study: Study, results: Results) -> Iterator[str]:

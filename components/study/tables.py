@@ -1,7 +1,6 @@
 """What a study found, as tables: in the form of AutoSample's, and a row a cell."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pyarrow as pa
 from components.core import columns
 from components.core.errors import IntegrityError
 from components.core.manifest import read_manifest
-from components.core.policy import Policy
+from components.core.policy import TRAJECTORY_FILE, Policy
 from components.data.parquet import read_table
 from components.metrics.comparison import paired_test
 from components.study.conducting import Results
@@ -189,12 +188,39 @@ def joined(space: Iterable[str]) -> str:
     return "+".join(space)
 
 
-def decisions(study: Study, results: Results, data: str, model: str, space: tuple[str, ...]) -> Counter[str]:
-    """How many seeds' searches decided for which candidate."""
-    name_of = {study.samplers[name].kind: name for name in space}
-    found = results.of(data, model, searched(study, space)).values()
-    policies = [Policy.read(Path(outcome.places["policy"])) for outcome in found]
-    return Counter(name_of[policy.decision["sampler"]] for policy in policies)
+@final
+@dataclass(frozen=True)
+class Decision:
+    """Of one search.
+
+    Attributes:
+        name: the candidate that it decided for.
+        easiest: the one whose negatives had the smallest training loss in the epoch that it decided by.
+    """
+
+    name: str
+    easiest: str
+
+
+def decisions(
+    study: Study, results: Results, data: str, model: str, space: tuple[str, ...]
+) -> list[Decision]:
+    """What the searches over a space decided, by seed."""
+    return [
+        _decision(study, space, Path(outcome.places["policy"]))
+        for outcome in results.of(data, model, searched(study, space)).values()
+    ]
+
+
+def _decision(study: Study, space: tuple[str, ...], place: Path) -> Decision:
+    policy = Policy.read(place)
+    loss = read_table(place / TRAJECTORY_FILE).to_pandas().set_index(columns.EPOCH).loc[policy.best_epoch]
+    kinds = {name: study.samplers[name].kind for name in space}
+    decided = policy.decision["sampler"]
+    return Decision(
+        name=next(name for name in space if kinds[name] == decided),
+        easiest=min(space, key=lambda name: loss[f"loss_{kinds[name]}"]),
+    )
 
 
 def cells(results: Results, workspace: Path) -> pd.DataFrame:

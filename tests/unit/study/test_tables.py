@@ -25,6 +25,8 @@ def outcome(place: Path, users: list[str], values: list[float], seconds: float =
     took = {"training_seconds": seconds, "valid_ndcg@20": mean}
     policy = Policy(kind="autosample", patch={}, decision={"sampler": "dns"}, best_epoch=1, epochs=1)
     policy.write(place)
+    losses = {"loss_uniform": [0.3], "loss_popularity": [0.4], "loss_dns": [0.5]}
+    pq.write_table(pa.table({"epoch": pa.array([1], pa.int32()), **losses}), place / "trajectory.parquet")
     return Outcome(
         {"evaluation": str(place), "policy": str(place)},
         {"search": took, "retrain": took, "evaluate": dict.fromkeys(METRICS, mean)},
@@ -119,6 +121,8 @@ def test_the_rule_of_the_best_costs_a_grid_search_of_its_own(study: Study, tmp_p
         "race, then the winner": ("PNS", 1, 3, 39),
         "AutoSample, race's 2": ("PNS+DNS → DNS 1/1", 2, 3, 29),
     }
+    searched_for = tables.decisions(study, results, "tiny", "MF", ("DNS", "RNS"))
+    assert searched_for == [tables.Decision(name="DNS", easiest="RNS")]
     assert found["grid search"].p_value == 1
     assert found["AutoSample, 2 best"].ndcg == pytest.approx(0.55)
     assert found["AutoSample, 2 best"].p_value == pytest.approx(ttest_1samp([0, 0.1, 0, 0.1], 0).pvalue)
