@@ -128,7 +128,8 @@ class Page:
                 told = ", ".join(f"{name} {value:.2f}" for name, value in ssar.items())
                 title = f"**{data}, {model}** (S.S.A.R.: {told})"
                 parts += [title, "", tables.markdown(found, self._study.k), ""]
-                frames.append(found.long(data, model).assign(ssar=lambda frame: frame["method"].map(ssar)))  # noqa: B023
+                long = found.long(data, model)
+                frames.append(long.assign(ssar=long["method"].map(ssar)))
         self._section("Search spaces", "spaces", parts, frames)
 
     def _ways(self) -> None:
