@@ -278,18 +278,20 @@ def test_the_source_and_the_artifact_may_be_in_s3(tmp_path: Path, monkeypatch: p
         assert rows_of(ingest(tmp_path, path="s3://lake/day/1.csv")) == [("a", "x")]
         source = FilesSource(path="s3://lake/day")
         params = IngestParams(source=source, seed=1)
-        result = execute(INGEST, params, source.locations(), "s3://lake/work/{key}")
-        again = execute(INGEST, params, source.locations(), "s3://lake/work/{key}")
+        result = execute(INGEST, params, source.locations(), "s3://lake/artifacts/{key}")
+        again = execute(INGEST, params, source.locations(), "s3://lake/artifacts/{key}")
         assert (result.skipped, again.skipped, again.uri) == (False, True, result.uri)
-        keys = [entry["Key"] for entry in client.list_objects_v2(Bucket="lake", Prefix="work/")["Contents"]]
+        keys = [
+            entry["Key"] for entry in client.list_objects_v2(Bucket="lake", Prefix="artifacts/")["Contents"]
+        ]
         below = f"{result.uri.removeprefix('s3://lake/')}/"
         assert {key.removeprefix(below) for key in keys if key.startswith(below)} == {
             MANIFEST, "interactions.parquet", "profile.json", "rejected.parquet",
         }  # fmt: skip
         client.put_object(Bucket="lake", Key="next/4.csv", Body=b"user_id,item_id\nc,y\n")
         source = FilesSource(path="s3://lake/next")
-        params = IngestParams(source=source, seed=1, deliveries="s3://lake/work")
-        following = execute(INGEST, params, source.locations(), "s3://lake/work/{key}")
+        params = IngestParams(source=source, seed=1, deliveries="s3://lake/artifacts")
+        following = execute(INGEST, params, source.locations(), "s3://lake/artifacts/{key}")
         assert read_manifest(following.uri).inputs["previous"].uri == result.uri
     finally:
         server.stop()

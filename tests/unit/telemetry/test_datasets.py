@@ -27,7 +27,7 @@ def test_places_are_named_as_openlineage_names_them(uri: str, namespace: str, na
     assert named(uri) == (namespace, name)
 
 
-@pytest.mark.parametrize("workspace", ["/work/space", "s3://shop/workspace", "s3://shop"])
+@pytest.mark.parametrize("workspace", ["/srv/space", "s3://shop/workspace", "s3://shop"])
 @pytest.mark.parametrize("run_id", ["manual-1", "scheduled__2026-11-01T03:00:00+00:00", "7b0d/../x"])
 def test_a_record_tells_its_recipe_and_run(workspace: str, run_id: str) -> None:
     document = {"name": "demo-2", "source": {"kind": "synthetic"}, "workspace": workspace}
