@@ -2,15 +2,22 @@
 
 from typing import Final
 
+from components.core.columns import PARTS
 from components.core.recipe import (
+    EvaluateClassifierParams,
     EvaluateParams,
+    IngestExamplesParams,
     IngestParams,
+    PrepareExamplesParams,
     PrepareParams,
     PromoteParams,
     RegisterParams,
+    RetrainClassifierParams,
     RetrainParams,
+    SearchForClassifierParams,
     SearchParams,
 )
+from components.core.recipe.examples import TABLES
 from components.core.stage import InputSpec, Resources, StageSpec
 
 
@@ -21,36 +28,36 @@ def found(name: str, artifact: str, default: str) -> InputSpec:
 
 INGEST: Final = StageSpec(
     name="ingest",
-    params=IngestParams,
+    params=(IngestParams, IngestExamplesParams),
     inputs=(
-        *(
-            InputSpec(name=name, artifact=None, required=False)
-            for name in ("source", "train", "valid", "test")
-        ),
+        *(InputSpec(name=name, artifact=None, required=False) for name in ("source", *PARTS, *TABLES)),
         found("previous", "interactions", "components.data.deliveries:find_previous"),
         found("champion", "interactions", "components.registry.champion:find_interactions"),
     ),
     output="interactions",
-    run="components.ingest.run:run",
-    contract="components.data.contracts.interactions:validate",
+    run="components.ingest.{task}:run",
+    contract="components.data.contracts.interactions.{task}:validate",
     image="data",
 )
 PREPARE: Final = StageSpec(
     name="prepare",
-    params=PrepareParams,
+    params=(PrepareParams, PrepareExamplesParams),
     inputs=(
         InputSpec(name="interactions", artifact="interactions"),
         found("champion", "dataset", "components.registry.champion:find_dataset"),
     ),
     output="dataset",
-    run="components.prepare.run:run",
-    contract="components.data.contracts.dataset:validate",
+    run="components.prepare.{task}:run",
+    contract="components.data.contracts.dataset.{task}:validate",
     image="data",
 )
 SEARCH: Final = StageSpec(
     name="search",
-    params=SearchParams,
-    inputs=(InputSpec(name="dataset", artifact="dataset"),),
+    params=(SearchParams, SearchForClassifierParams),
+    inputs=(
+        InputSpec(name="dataset", artifact="dataset"),
+        InputSpec(name="policy", artifact="policy", required=False),  # to take instead of a search
+    ),
     output="policy",
     run="components.search.run:run",
     contract="components.data.contracts.policy:validate",
@@ -59,7 +66,7 @@ SEARCH: Final = StageSpec(
 )
 RETRAIN: Final = StageSpec(
     name="retrain",
-    params=RetrainParams,
+    params=(RetrainParams, RetrainClassifierParams),
     inputs=(
         InputSpec(name="dataset", artifact="dataset"),
         InputSpec(name="policy", artifact="policy"),
@@ -67,13 +74,13 @@ RETRAIN: Final = StageSpec(
     ),
     output="model",
     run="components.retrain.run:run",
-    contract="components.data.contracts.model:validate",
+    contract="components.data.contracts.model.{task}:validate",
     image="training",
     resources=Resources(memory_gib=8, gpu=True),
 )
 EVALUATE: Final = StageSpec(
     name="evaluate",
-    params=EvaluateParams,
+    params=(EvaluateParams, EvaluateClassifierParams),
     inputs=(
         InputSpec(name="interactions", artifact="interactions"),
         InputSpec(name="dataset", artifact="dataset"),
@@ -81,10 +88,11 @@ EVALUATE: Final = StageSpec(
         InputSpec(name="model", artifact="model"),
         found("champion", "model", "components.registry.champion:find_artifact"),
         found("champion_dataset", "dataset", "components.registry.champion:find_training_dataset"),
+        found("champion_interactions", "interactions", "components.registry.champion:find_training_examples"),
     ),
     output="evaluation",
-    run="components.evaluate.run:run",
-    contract="components.data.contracts.evaluation:validate",
+    run="components.evaluate.{task}.run:run",
+    contract="components.data.contracts.evaluation.{task}:validate",
     image="training",
     resources=Resources(memory_gib=8, gpu=True),
 )

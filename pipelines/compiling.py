@@ -13,7 +13,7 @@ from components.catalog import INGEST, REGISTER, STAGES
 from components.core.containers import Container, container_of
 from components.core.errors import InvalidInputError
 from components.core.recipe import Recipe
-from components.core.recipe.reading import build_recipe, read_document, source_locations, with_overrides
+from components.core.recipe.reading import build_recipe, read_document, with_overrides
 from components.core.stage import StageSpec
 from pipelines.cluster import place
 from pipelines.interface import (
@@ -59,7 +59,7 @@ def build_pipeline(document: Mapping[str, Any], file: str) -> GraphComponent:
         conclude = conclude_component(types, small.image)(**given)
         place(conclude, recipe, small)
         with dsl.ExitHandler(conclude, name="loop"):
-            plan = plan_component(STAGES, types, list(source_locations(recipe)), small.image)(**given)
+            plan = plan_component(STAGES, types, list(recipe.locations()), small.image)(**given)
             place(plan, recipe, small)
             for task in (conclude, plan):
                 task.set_caching_options(False)
@@ -79,9 +79,9 @@ def _stage(recipe: Recipe, spec: StageSpec, plan: Mapping[str, Any], made: Mappi
     """The task of one stage; returns the channel with its artifact's URI."""
     container = container_of(recipe, spec)
     inputs = {
-        input_uri(entry.name): made[entry.name] if entry.artifact else plan[input_uri(entry.name)]
+        input_uri(entry.name): plan[input_uri(entry.name)] if entry.is_outside else made[entry.name]
         for entry in spec.inputs
-        if entry.required or input_uri(entry.name) in plan
+        if entry.required or (entry.is_outside and input_uri(entry.name) in plan)
     }
     inputs |= {RUNS: plan[RUNS], PARAMS: plan[planned_params(spec.name)]}
     inputs[PLACE] = plan[planned_place(spec.output)]

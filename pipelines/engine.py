@@ -18,7 +18,6 @@ from components.core.disk import binds, hand_over, user_on_disk
 from components.core.errors import InfrastructureError, InvalidInputError
 from components.core.recipe import Recipe
 from components.core.recipe.containers import PASSED_ON
-from components.core.recipe.reading import source_locations
 from components.core.runs import runs_place
 from components.core.store import join
 from pipelines import RUN_ID
@@ -71,7 +70,7 @@ def docker_runner(recipe: Recipe, network: str, environment: Mapping[str, str]) 
         timeout_s=recipe.orchestration.stage_timeout_s + OVERTIME_S,
     )
     names = (*PASSED_ON, *_RECLOOP, *engine.environment)
-    given = binds(recipe, source_locations(recipe).values())
+    given = binds(recipe, recipe.locations().values())
     return local.DockerRunner(
         network_mode=network,
         environment={name: os.environ[name] for name in names if name in os.environ} | dict(environment),

@@ -11,7 +11,7 @@ from components.catalog import STAGES
 from components.core.containers import container_of
 from components.core.errors import InvalidInputError, RecloopError
 from components.core.recipe import Recipe
-from components.core.recipe.reading import build_recipe, source_locations
+from components.core.recipe.reading import build_recipe
 from components.core.runs import check_workspace, plan, runs_place
 from pipelines.interface import (
     OVERRIDES,
@@ -71,7 +71,7 @@ def check_compiled(recipe: Recipe, values: Mapping[str, Any]) -> None:
     fixed = (
         recipe.orchestration == compiled.orchestration
         and all(container_of(recipe, spec) == container_of(compiled, spec) for spec in STAGES)
-        and source_locations(recipe).keys() == source_locations(compiled).keys()
+        and recipe.locations().keys() == compiled.locations().keys()
     )
     if not fixed:
         raise InvalidInputError(
@@ -98,7 +98,7 @@ def planned(recipe: Recipe) -> dict[str, str]:
         todo = plan(recipe, spec, upstream)
         outputs[planned_params(spec.name)] = todo.params.model_dump_json()
         outputs[planned_place(spec.output)] = todo.output
-    outputs |= {input_uri(name): uri for name, uri in source_locations(recipe).items()}
+    outputs |= {input_uri(name): uri for name, uri in recipe.locations().items()}
     return outputs
 
 

@@ -9,6 +9,10 @@ RATING: Final = "rating"
 TIMESTAMP: Final = "timestamp"  # int64, seconds since 1970 UTC
 PART: Final = "part"  # train | valid | test, when the source comes already split
 
+# examples: a column for each field beside these
+LABEL: Final = "label"  # int32, the place of its class
+ROW: Final = "row"  # int64, the place of an example in the interactions
+
 # rejected rows
 FILE: Final = "file"
 LINE: Final = "line"
@@ -21,9 +25,26 @@ ITEM: Final = "item"
 NUM_INTERACTIONS: Final = "num_interactions"  # in train, valid and test together
 NUM_TRAIN: Final = "num_train"  # in train alone: what popularity means to a sampler
 
+# vocabularies of fields
+FIELD: Final = "field"
+KIND: Final = "kind"
+ENCODING: Final = "encoding"  # values, hashed, quantile or log2
+SIZE: Final = "size"  # rows of its table
+CODE: Final = "code"  # a row of a field's table: 0 is out of vocabulary, 1 is missing
+COUNT: Final = "count"  # examples in train
+LOW: Final = "low"  # first number of a bucket
+POOLING: Final = "pooling"
+
 # trajectory, history
 EPOCH: Final = "epoch"
 TRAIN_LOSS: Final = "train_loss"
+TEMPERATURE: Final = "temperature"
+TRIAL: Final = "trial"
+# a candidate's kind follows
+ALPHA: Final = "alpha_"
+PROBABILITY: Final = "probability_"
+LOSS: Final = "loss_"
+WEIGHT: Final = "weight_"
 EMBEDDING: Final = "embedding"
 
 # evaluation
@@ -38,5 +59,15 @@ NEW: Final = "new"  # unknown to the champion; null without one
 SLICE: Final = "slice"
 USERS: Final = "users"
 MEASURE: Final = "measure"
+NUM_EXAMPLES: Final = "num_examples"
+PRIOR_VALUE: Final = "prior_value"
+PROBABILITIES: Final = "probability"  # of every class
+CHAMPION_PROBABILITIES: Final = "champion_probability"
+EXAMPLES: Final = "examples"
+MODEL: Final = "model"
+CLASS: Final = "class"
+BIN: Final = "bin"
+MEAN_PROBABILITY: Final = "mean_probability"
+OBSERVED: Final = "observed"  # share
 
 PARTS: Final = ("train", "valid", "test")

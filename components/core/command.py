@@ -115,7 +115,7 @@ def _parse_params(spec: StageSpec, text: str) -> Config:
         except FileNotFoundError as error:
             raise InvalidInputError(f"--params {text}: no such file, and not JSON") from error
     try:
-        return spec.params.model_validate_json(text)
+        return spec.parse(text)
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, e['loc']))}: got {e['input']!r}: {e['msg']}" for e in error.errors()]
         raise InvalidInputError("--params:\n" + "\n".join(lines)) from error

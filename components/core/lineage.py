@@ -8,7 +8,8 @@ from components.core.manifest import MANIFEST, Manifest
 
 
 def read_lineage(inputs: Mapping[str, Path]) -> dict[str, Manifest]:
-    """The manifests of a stage's input artifacts, by artifact name.
+    """The manifests of a stage's input artifacts, by artifact name. A policy that was taken from another one
+    does not have to be that one.
 
     Args:
         inputs: artifact name → local directory.
@@ -25,7 +26,7 @@ def read_lineage(inputs: Mapping[str, Path]) -> dict[str, Manifest]:
         f"but the {parent} given is {manifests[parent].sha256[:12]}"
         for name, manifest in manifests.items()
         for parent, entry in manifest.inputs.items()
-        if parent in manifests and entry.sha256 != manifests[parent].sha256
+        if parent in manifests and parent != name and entry.sha256 != manifests[parent].sha256
     ]
     if strangers:
         raise InvalidInputError("\n".join(strangers))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -11,9 +11,11 @@ from components.core.errors import InvalidInputError
 from components.core.recipe.training import Training
 from components.core.strategy import Config
 
+AnyTraining = TypeVar("AnyTraining", bound=Training)
 POLICY_FILE = "policy.json"
 TRAJECTORY_FILE = "trajectory.parquet"
 WEIGHTS_FILE = "weights.safetensors"
+CONTROLLER_FILE = "controller.safetensors"
 
 
 class Policy(Config):
@@ -32,8 +34,8 @@ class Policy(Config):
     best_epoch: int
     epochs: int
 
-    def apply(self, training: Training) -> Training:
-        """The training section as the search wants it.
+    def apply(self, training: AnyTraining) -> AnyTraining:
+        """The training section, of any task, as the search wants it.
 
         Raises:
             InvalidInputError: the patch does not fit the section.
@@ -50,7 +52,7 @@ class Policy(Config):
                 )
             section[last] = value
         try:
-            return Training.model_validate(document)
+            return type(training).model_validate(document)
         except ValidationError as error:
             raise InvalidInputError(f"policy.patch: does not fit the training section: {error}") from error
 

@@ -10,7 +10,6 @@ from typing import Any
 from components.core.errors import GateFailedError, IntegrityError, RecloopError
 from components.core.gates import Gate
 from components.core.recipe import Recipe
-from components.core.recipe.reading import source_locations
 from components.core.stage import StageResult, StageSpec
 from components.core.store import join, open_store
 from components.core.strategy import Config
@@ -44,10 +43,11 @@ def plan(recipe: Recipe, spec: StageSpec, artifacts: Mapping[str, str], record: 
         artifacts: artifact name → URI, for the stages that ran before.
         record: where the command is to leave its record (see `record_place`).
     """
-    if spec.name == "ingest":
-        inputs = source_locations(recipe)
-    else:
-        inputs = {entry.name: artifacts[entry.name] for entry in spec.inputs if entry.required}
+    inputs = {entry.name: artifacts[entry.name] for entry in spec.inputs if entry.required}
+    outside = recipe.locations()
+    inputs |= {
+        entry.name: outside[entry.name] for entry in spec.inputs if entry.is_outside and entry.name in outside
+    }
     output = join(recipe.workspace_uri, recipe.name, spec.output, "{key}")
     return Invocation(spec, recipe.stage_params()[spec.name], inputs, output, record)
 

@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field, TypeAdapter
 
 from components.core.checkpoint import Checkpoint
 from components.core.manifest import InputEntry
-from components.core.strategy import Config
+from components.core.strategy import Config, load_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,19 +43,70 @@ class InputSpec:
     keyed: bool = True
     default: str | None = None
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether it comes from no stage of the run: the recipe names it, or does without."""
+        return not self.required and self.default is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageSpec:
-    """All that an orchestrator needs to know of a stage. `run` and `contract` are lazy paths."""
+    """All that an orchestrator needs to know of a stage.
+
+    Attributes:
+        params: of a stage whose work depends on the recipe's task, one for each; their `task` tells them
+            apart.
+        run, contract: lazy paths, in which `{task}` stands for that of the parameters.
+    """
 
     name: str
-    params: type[Config]
+    params: type[Config] | tuple[type[Config], ...]
     inputs: tuple[InputSpec, ...]
     output: str
     run: str
     contract: str
     image: str
     resources: Resources = Resources()
+
+    def parse(self, text: str | bytes) -> Config:
+        """The stage's parameters from JSON.
+
+        Raises:
+            ValidationError: these are none.
+        """
+        if not isinstance(self.params, tuple):
+            return self.params.model_validate_json(text)
+        union: Any = reduce(operator.or_, self.params)
+        params: Config = TypeAdapter(Annotated[union, Field(discriminator="task")]).validate_json(text)
+        return params
+
+    def load_run(self, params: Config) -> "Run":
+        """The implementation for these parameters."""
+        return load_object(_of_task(self.run, params))  # type: ignore[no-any-return]  # the path is data
+
+    def load_contract(self, params: Config) -> "Contract":
+        """The contract of what the stage makes of these parameters."""
+        return load_object(_of_task(self.contract, params))  # type: ignore[no-any-return]
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The lazy paths of all implementations."""
+        return self._of_all_tasks(self.run)
+
+    @property
+    def contracts(self) -> tuple[str, ...]:
+        """The lazy paths of all contracts."""
+        return self._of_all_tasks(self.contract)
+
+    def _of_all_tasks(self, path: str) -> tuple[str, ...]:
+        if not isinstance(self.params, tuple):
+            return (path,)
+        tasks = [str(params.model_fields["task"].default) for params in self.params]
+        return tuple(dict.fromkeys(path.replace("{task}", task) for task in tasks))
+
+
+def _of_task(path: str, params: Config) -> str:
+    return path.replace("{task}", getattr(params, "task", ""))
 
 
 @dataclass(frozen=True)

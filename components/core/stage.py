@@ -48,7 +48,7 @@ from components.core.spec import (
     Validation,
 )
 from components.core.store import Lock, is_disk_full, join, open_store
-from components.core.strategy import Config, load_object
+from components.core.strategy import Config
 
 __all__ = [
     "KEY_LENGTH",
@@ -138,11 +138,11 @@ def _produce(
         docs.mkdir()
         checkpoint = Checkpoint(uri, scratch, key, lock)
         try:
-            run: Run = load_object(spec.run)
+            run = spec.load_run(params)
             uris = {name: entry.uri for name, entry in inputs.items()}
             metrics = run(params, local, directory, Context(checkpoint, uris))
             check_unchanged(spec, inputs)
-            contract: Contract = load_object(spec.contract)
+            contract = spec.load_contract(params)
             validation = contract(directory, params, local, docs)
             _tell_warnings(gates_of(validation.summary))
         except GateFailedError as error:

@@ -41,6 +41,7 @@ class Strategy(Config):
     """A config that stands for an implementation. Subclasses add `kind: Literal[…]`."""
 
     implementation: ClassVar[str]
+    kind: str = ""  # a literal in every subclass
 
     @classmethod
     def load(cls) -> Callable[..., Any]:

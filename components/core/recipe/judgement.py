@@ -1,40 +1,24 @@
-"""How a model is measured and what it must reach."""
+"""How a model is measured and what it must reach: what all tasks share, and the registry."""
 
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from components.core.recipe.training import Count, Device, MetricName
+from components.core.recipe.training import Count, Device
 from components.core.strategy import Config, Unkeyed
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of a registered model; MLflow forbids slashes and colons
-
-
-SliceName = Literal["all", "new_users", "light_users", "heavy_users", "tail_items"]
-BaselineName = Literal["popularity", "item_knn"]
-BeyondAccuracyName = Annotated[str, Field(pattern=r"^(coverage|gini|popularity)@[1-9][0-9]*$")]
 Policy = Literal["auto", "approve", "never"]
+Task = Literal["ranking", "classification"]
 
 
 class Evaluation(Config):
-    """The recipe's `evaluation` section: full ranking over all items, no sampled candidates."""
+    """The recipe's `evaluation` section."""
 
-    ks: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
-        default=(10, 20), description="cut-offs K of recall@K, ndcg@K, …"
-    )
-    mask: Literal["train", "train_valid"] = Field(
-        default="train", description="the interactions left out of the ranking; train is the paper's"
-    )
-    user_block: Count = Field(default=2048, description="users ranked at a time; bounds the memory")
     attempt: Count = Field(
         default=1, description="raise it to evaluate a decided model again, against today's champion"
     )
-
-    @field_validator("ks")
-    @classmethod
-    def _ascending(cls, ks: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(sorted(set(ks)))
 
 
 class Range(Config):
@@ -50,20 +34,14 @@ class Range(Config):
         return self
 
 
-class Guardrail(Config):
-    """A metric that must not suffer, over all test users or a slice of them."""
-
-    metric: MetricName = Field(description="such as recall@20")
-    slice: SliceName = Field(default="all", description="whose metric")
-    max_drop: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.05,
-        description="share of the champion's mean: the interval of the difference must lie above minus this",
-    )
-
-
 class Promotion(Config):
-    """The recipe's `promotion` section."""
+    """The recipe's `promotion` section.
 
+    Attributes:
+        metric: narrowed by the task.
+    """
+
+    metric: str
     policy: Annotated[Policy, Unkeyed()] = Field(
         default="auto",
         description="who promotes a challenger that has won: the run itself, someone whom the orchestrator "
@@ -72,7 +50,6 @@ class Promotion(Config):
     answer_within_s: Annotated[Count, Unkeyed()] = Field(
         default=7 * 24 * 3600, description="no answer in so many seconds is a no; policy approve"
     )
-    metric: MetricName = Field(default="ndcg@20", description="what challenger and champion are compared by")
     margin: float = Field(
         default=0.0,
         description="the interval of the difference must lie above this; below zero: not worse by more",
@@ -82,24 +59,9 @@ class Promotion(Config):
         description="of the intervals; a model that is no better wins (1 − this) / 2 of the time",
     )
     resamples: Annotated[int, Field(ge=100)] = Field(default=10_000, description="of the bootstrap")
-    floors: dict[MetricName, Annotated[float, Field(ge=0, le=1)]] = Field(
-        default={}, description="a model below any of these is refused"
-    )
-    beat: tuple[BaselineName, ...] = Field(
-        default=("popularity", "item_knn"), description="baselines that the first champion must beat"
-    )
-    guardrails: tuple[Guardrail, ...] = Field(
-        default=(), description="metrics that must not drop against the champion, in slices too"
-    )
-    min_slice_users: Count = Field(
-        default=100, description="a guardrail over fewer users is told, and not judged"
-    )
-    bounds: dict[BeyondAccuracyName, Range] = Field(
-        default={}, description="beyond accuracy: what coverage@K, gini@K and popularity@K may be"
-    )
 
 
-class EvaluateParams(Config):
+class AnyEvaluateParams(Config):
     """Parameters of the evaluate stage."""
 
     evaluation: Evaluation
@@ -113,6 +75,7 @@ class EvaluateParams(Config):
 class RegisterParams(Config):
     """Parameters of the register stage."""
 
+    task: Task = "ranking"
     model: str
     tracking_uri: str
     experiment: str

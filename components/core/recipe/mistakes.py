@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.core.errors import InvalidInputError
-from components.core.recipe import Recipe
+from components.core.recipe import RankingRecipe
 from components.core.strategy import Config
 
 Schema = dict[str, Any]
@@ -22,7 +22,7 @@ def refusal(what: str, problems: Mapping[str, str]) -> InvalidInputError:
     return InvalidInputError("\n".join([f"{what}: {count}", *(f"  {text}" for text in problems.values())]))
 
 
-def describe(error: ValidationError, model: type[Config] = Recipe) -> dict[str, str]:
+def describe(error: ValidationError, model: type[Config] = RankingRecipe) -> dict[str, str]:
     """Path → what is wrong there in a document of a model. A union's alternatives, tried one by one, make one
     line."""
     found: dict[str, dict[str, list[str]]] = {}  # path → problem → what is needed instead

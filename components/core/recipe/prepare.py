@@ -87,8 +87,9 @@ class Prepare(Config):
 
 
 class PrepareParams(Prepare):
-    """Parameters of the prepare stage."""
+    """Parameters of the prepare stage of a recipe that ranks."""
 
+    task: Literal["ranking"] = "ranking"
     seed: int
     expectations: tuple[Expectation, ...] = Field(default=(), description="the recipe's, over these tables")
     vocabulary: Vocabulary = Vocabulary()

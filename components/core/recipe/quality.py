@@ -9,10 +9,10 @@ from components.core.recipe.expectations import CORE, known_name, wrong_argument
 from components.core.strategy import Config
 
 Share = Annotated[float, Field(ge=0, le=1)]
-TableName = Literal["interactions", "train", "valid", "test", "users", "items"]
-
+TableName = Literal["interactions", "train", "valid", "test", "users", "items", "fields", "values"]
 
 DATASET_TABLES: Final = ("train", "valid", "test", "users", "items")
+EXAMPLE_TABLES: Final = ("train", "valid", "test", "fields", "values")
 
 
 class Expectation(Config):

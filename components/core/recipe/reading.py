@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from components.core.errors import InvalidInputError
-from components.core.recipe import Recipe, absolute_uri
+from components.core.recipe import Recipe, recipe_type
 from components.core.recipe.mistakes import describe, did_you_mean, refusal
 from components.core.recipe.yaml import parse_yaml
 from components.core.strategy import Config
@@ -57,6 +57,7 @@ def read_document(path: Path | str, kind: str = "recipe") -> dict[str, Any]:
 def build_recipe(document: Mapping[str, Any], overrides: Sequence[str] = (), *, place: str) -> Recipe:
     """`read_recipe` for a document that is already parsed; `place` names it in errors."""
     document = with_overrides(document, overrides)
+    model = recipe_type(document)
     values = _parameter_values(document.get("parameters"))
     problems: dict[str, str] = {}  # by path: one line each
     body = {
@@ -64,16 +65,16 @@ def build_recipe(document: Mapping[str, Any], overrides: Sequence[str] = (), *, 
         for key, value in document.items()
     }
     try:
-        recipe = Recipe.model_validate(body)
+        recipe = model.model_validate(body)
     except ValidationError as error:
-        problems = describe(error) | problems
+        problems = describe(error, model) | problems
     if problems:
         raise refusal(f"recipe {place}", problems)
     return recipe
 
 
 def with_overrides(
-    document: Mapping[str, Any], overrides: Sequence[str], schema: type[Config] = Recipe
+    document: Mapping[str, Any], overrides: Sequence[str], schema: type[Config] | None = None
 ) -> dict[str, Any]:
     """The document of a recipe, or of another schema, with overrides put in, and nothing else of it checked.
 
@@ -81,13 +82,8 @@ def with_overrides(
         InvalidInputError: an override names nothing that the schema has.
     """
     for text in overrides:
-        document = _with_override(document, text, schema)
+        document = _with_override(document, text, schema or recipe_type(document))
     return dict(document)
-
-
-def source_locations(recipe: Recipe) -> dict[str, str]:
-    """Input name → absolute URI or pattern of what the recipe's ingest reads."""
-    return {name: absolute_uri(place) for name, place in recipe.source.locations().items()}
 
 
 def _with_override(document: Mapping[str, Any], text: str, schema: type[Config]) -> dict[str, Any]:
@@ -112,7 +108,7 @@ def _with_override(document: Mapping[str, Any], text: str, schema: type[Config])
         raise InvalidInputError(
             f"--set {text}: {path[0]!r} is neither a parameter of the recipe {parameters} "
             f"nor a section {sorted(schema.model_fields)}{hint}"
-            if schema is Recipe
+            if issubclass(schema, Recipe)
             else f"--set {text}: {path[0]!r} is no section, need one of {sorted(schema.model_fields)}{hint}"
         )
     default = _default(schema, path[0])

@@ -1,10 +1,12 @@
 """The JSON Schema of a recipe as it is written: with `${name}` wherever a value may stand."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from components.core.recipe import Recipe
+from components.core.recipe import RECIPES
 from components.core.strategy import Config
 
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {
     "title": "Reference",
     "description": "the value of one of the recipe's parameters",
@@ -16,13 +18,39 @@ _ABOUT = {"title", "description", "default"}
 
 def recipe_schema() -> dict[str, Any]:
     """What `recloop schema` prints, for editors that complete and check YAML by it."""
-    schema = as_written(Recipe, "recloop recipe")
-    definitions = schema["$defs"]
-    for name, model in definitions.items():
+    schema = chosen_by("task", RECIPES, "recloop recipe")
+    for name, definition in schema["$defs"].items():
         if name != "Parameter":
-            _with_references(model)
-    _with_references(schema)
-    return {**schema, "$defs": {**definitions, "Reference": _REFERENCE}}
+            _with_references(definition)
+    schema["$defs"]["Reference"] = _REFERENCE
+    return schema
+
+
+def chosen_by(key: str, models: Mapping[str, type[Config]], title: str) -> dict[str, Any]:
+    """The JSON Schema of a document whose value at `key` says which of several models it is one of; without
+    it, of the one that has it as its default."""
+    definitions: dict[str, Any] = {}
+    places: dict[str, dict[str, str]] = {}
+    for value, model in models.items():
+        schema = as_written(model, model.__name__)
+        del schema["$schema"]
+        definitions |= schema.pop("$defs") | {model.__name__: schema}
+        places[value] = {"$ref": f"#/$defs/{model.__name__}"}
+    (by_default,) = (value for value, model in models.items() if model.model_fields[key].default == value)
+    chosen = [
+        {"if": {"properties": {key: {"const": value}}, "required": [key]}, "then": place}
+        for value, place in places.items()
+        if value != by_default
+    ]
+    others = {"not": {"anyOf": [choice["if"] for choice in chosen]}}
+    return {
+        "$schema": _DRAFT,
+        "title": title,
+        "type": "object",
+        "properties": {key: {"enum": list(models), "default": by_default}},
+        "allOf": [*chosen, {"if": others, "then": places[by_default]}],
+        "$defs": definitions,
+    }
 
 
 def as_written(model: type[Config], title: str) -> dict[str, Any]:
@@ -41,7 +69,7 @@ def as_written(model: type[Config], title: str) -> dict[str, Any]:
         chosen["required"] = ["kind", *chosen.get("required", [])]
         del chosen["properties"]["kind"]["default"]
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": _DRAFT,
         **schema,
         "title": title,
         "$defs": definitions,

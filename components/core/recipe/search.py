@@ -1,19 +1,25 @@
 """The search that decides parts of the training section."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from components.core.recipe.training import (
-    Count,
+from components.core.recipe.classification import (
+    ALL_CANDIDATES,
+    Candidates,
+    ClassificationTraining,
+    Controller,
+    check_distinct,
+)
+from components.core.recipe.ranking import (
     DnsSampler,
     PopularitySampler,
-    Positive,
+    RankingTraining,
     SamplerConfig,
-    Training,
     UniformSampler,
 )
-from components.core.strategy import Config, Strategy
+from components.core.recipe.training import Count, NonNegative, Positive, Training
+from components.core.strategy import Config, Strategy, Unkeyed
 
 
 class Temperature(Config):
@@ -63,13 +69,86 @@ class AutoSample(Strategy):
         return samplers
 
 
-SearchConfig = Annotated[NoSearch | AutoSample, Field(discriminator="kind")]
+class AutoLoss(Strategy):
+    """AutoLoss: how much each loss counts for each example (eq. 8–13, Algorithm 1).
+
+    Its baselines (§3.4) and ablations (§3.6) are settings of it: SLF has `batches: train`; DARTS
+    `per_example: false` and `gumbel: false`; MeLU these and `lookahead` above 0; AL-2 `gumbel: false`.
+    """
+
+    implementation: ClassVar[str] = "components.rec.searchers.autoloss:search"
+    kind: Literal["autoloss"] = "autoloss"
+    losses: Candidates = Field(default=ALL_CANDIDATES, description="the candidates, each kind once")
+    per_example: bool = Field(
+        default=True,
+        description="a controller weighs the losses by an example's label and prediction; false: "
+        "weights that "
+        "all examples share",
+    )
+    gumbel: bool = Field(default=True, description="draw weights (eq. 10), or take those of the controller")
+    temperature: Temperature = Temperature()
+    batches: Literal["valid", "train"] = Field(
+        default="valid",
+        description="which batches the controller learns from: its own, or those of the model",
+    )
+    lookahead: NonNegative = Field(
+        default=0.0, description="ξ of eq. 13: the controller is judged after so long a step of the model"
+    )
+    every: Count = Field(default=7, description="f: training steps from one of the controller to the next")
+    controller: Controller = Controller()
+    controller_learning_rate: Positive = Field(default=1e-3, description="Adam's, for the controller")
+    epochs: Count = Field(default=30, description="at most so many passes over the training data")
+    patience: Count = Field(
+        default=3, description="stop after so many validations without a better `training.metric`"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_distinct(self.losses)
+        if self.batches == "train" and self.lookahead > 0:
+            raise ValueError("lookahead: looks from a train batch to a validation batch; batches is 'train'")
+        return self
 
 
-class SearchParams(Config):
+class Bohb(Strategy):
+    """BOHB (Falkner et al. 2018) over weights that all examples share: a tree-structured Parzen estimator
+    proposes them, Hyperband says how many epochs each is worth."""
+
+    implementation: ClassVar[str] = "components.rec.searchers.bohb:search"
+    kind: Literal["bohb"] = "bohb"
+    losses: Candidates = Field(default=ALL_CANDIDATES, description="the candidates, each kind once")
+    trials: Count = Field(default=30, description="weights that are tried")
+    min_epochs: Count = Field(default=1, description="of a trial that is ended first")
+    epochs: Count = Field(default=9, description="of a trial that is never ended")
+    reduction_factor: Annotated[int, Field(ge=2)] = Field(
+        default=3, description="one of so many trials goes on to the next rung"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_distinct(self.losses)
+        if self.min_epochs > self.epochs:
+            raise ValueError(f"min_epochs: got {self.min_epochs}, need at most epochs, {self.epochs}")
+        return self
+
+
+class FromPolicy(Strategy):
+    """No search: the policy of another one, of another model or other data, is taken as it is (§3.5 of
+    AutoLoss). What it decided is frozen; its weights W′ stay where they are."""
+
+    implementation: ClassVar[str] = "components.search.taking:take"
+    kind: Literal["policy"] = "policy"
+    uri: Annotated[str, Unkeyed()] = Field(description="of a finished policy artifact")
+
+
+SearchConfig = Annotated[NoSearch | AutoSample | FromPolicy, Field(discriminator="kind")]
+ClassifierSearch = Annotated[NoSearch | AutoLoss | Bohb | FromPolicy, Field(discriminator="kind")]
+
+
+class AnySearchParams(Config):
     """Parameters of the search stage."""
 
-    search: SearchConfig
+    search: Strategy
     training: Training
     seed: int
 
@@ -79,3 +158,19 @@ class SearchParams(Config):
         for key in ("warm_start", "warm_scale", "new_rows", "warm_check", "epochs", "patience"):
             del document["training"][key]
         return document
+
+
+class SearchParams(AnySearchParams):
+    """Parameters of the search stage of a recipe that ranks."""
+
+    task: Literal["ranking"] = "ranking"
+    search: SearchConfig
+    training: RankingTraining
+
+
+class SearchForClassifierParams(AnySearchParams):
+    """Parameters of the search stage of a recipe that classifies."""
+
+    task: Literal["classification"] = "classification"
+    search: ClassifierSearch
+    training: ClassificationTraining

@@ -10,6 +10,7 @@ from components.core.strategy import Config, Strategy, Unkeyed
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 ColumnRef = str | Annotated[int, Field(ge=0)]
+TimestampUnit = Literal["s", "ms", "us", "iso8601"]
 _OWN_NAMES = frozenset({USER_ID, ITEM_ID, RATING, TIMESTAMP, PART})
 
 
@@ -87,7 +88,7 @@ class FilesSource(Strategy):
     ids: Literal["string", "integer"] = Field(
         default="string", description="strings stand as they are; integers sort and store smaller"
     )
-    timestamp_unit: Literal["s", "ms", "us", "iso8601"] = Field(
+    timestamp_unit: TimestampUnit = Field(
         default="s", description="what a timestamp counts since 1970, or ISO 8601 text"
     )
     max_id_length: Annotated[int, Field(ge=1)] = Field(default=256, description="a longer id is rejected")
@@ -196,8 +197,9 @@ Source = Annotated[FilesSource | SessionsSource | SyntheticSource, Field(discrim
 
 
 class IngestParams(Config):
-    """Parameters of the ingest stage."""
+    """Parameters of the ingest stage of a recipe that ranks."""
 
+    task: Literal["ranking"] = "ranking"
     source: Source
     max_rejected_fraction: Fraction = Field(
         default=0.01, description="more unusable rows than this share stop the run"

@@ -11,7 +11,7 @@ from components.core.gates import Gate
 from components.core.recipe import quality
 from components.data import changes
 
-_DELIVERY: Final = "the delivery"
+DELIVERY: Final = "the delivery"
 
 
 def rejected_gate(num_rejected: int, num_rows: int, allowed: float) -> Gate:
@@ -22,7 +22,7 @@ def rejected_gate(num_rejected: int, num_rows: int, allowed: float) -> Gate:
         f"max_rejected_fraction allows {allowed:.2%}"
     )
     return Gate(
-        name="rejected", subject=_DELIVERY, value=share, high=allowed, passed=share <= allowed, told=told
+        name="rejected", subject=DELIVERY, value=share, high=allowed, passed=share <= allowed, told=told
     )
 
 
@@ -41,16 +41,16 @@ def delivery_gates(
     """
     value = changes.concentration(interactions)
     told = f"the most popular item has {value:.2%} of the interactions"
-    yield bounds.concentration.judge("concentration", _DELIVERY, value, told)
+    yield bounds.concentration.judge("concentration", DELIVERY, value, told)
     value = profile["duplicates_dropped"] / profile["rows"]
     told = f"{value:.2%} of the {profile['rows']:,} rows repeat another"
-    yield bounds.duplicates.judge("duplicates", _DELIVERY, value, told)
+    yield bounds.duplicates.judge("duplicates", DELIVERY, value, told)
     nulls = changes.null_share(interactions, optional)
     told = "no optional columns" if nulls is None else f"{nulls:.2%} of the optional values are missing"
-    yield bounds.nulls.judge("nulls", _DELIVERY, nulls, told)
+    yield bounds.nulls.judge("nulls", DELIVERY, nulls, told)
     age_s = changes.age(interactions, now_s)
-    told = "no timestamps" if age_s is None else f"the last interaction was {_duration(age_s)} ago"
-    yield bounds.age_s.judge("age_s", _DELIVERY, age_s, told)
+    told = "no timestamps" if age_s is None else f"the last interaction was {duration(age_s)} ago"
+    yield bounds.age_s.judge("age_s", DELIVERY, age_s, told)
 
 
 def change_gates(
@@ -74,7 +74,7 @@ def change_gates(
         "activity": f"interactions per user lie {found.activity:.3f} apart; samples of one world as large "
         f"as these would by {found.activity_by_chance:.3f}",
         "repeated": f"{found.repeated:.1%} of the interactions were there before",
-        "gap_s": "no timestamps to compare" if found.gap_s is None else _gap(found.gap_s),
+        "gap_s": told_gap(found.gap_s),
     }
     for name, words in told.items():
         bound: quality.Bound = getattr(bounds, name)
@@ -95,13 +95,16 @@ def vocabulary_gates(
         yield bound.judge(name, "against the champion's dataset", value, told)
 
 
-def _gap(gap_s: float) -> str:
+def told_gap(gap_s: float | None) -> str:
+    """The time between two deliveries in words."""
+    if gap_s is None:
+        return "no timestamps to compare"
     if gap_s < 0:
-        return f"begins {_duration(-gap_s)} before it ended"
-    return f"begins {_duration(gap_s)} after it ended"
+        return f"begins {duration(-gap_s)} before it ended"
+    return f"begins {duration(gap_s)} after it ended"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """In the largest unit of which there are two."""
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if abs(seconds) >= 2 * size:

@@ -106,9 +106,16 @@ def _tried_one(expectation: Expectation, frame: pd.DataFrame) -> list[str]:
 
 def _few_rows(schema: pa.Schema) -> pd.DataFrame:
     """Texts of digits, which are valid as JSON and as dates too, and numbers."""
-    rows = pa.array(range(1, _NUM_ROWS + 1))
-    frame: pd.DataFrame = pa.table({field.name: rows.cast(field.type) for field in schema}).to_pandas()
+    frame: pd.DataFrame = pa.table({field.name: _few_values(field.type) for field in schema}).to_pandas()
     return frame
+
+
+def _few_values(kind: pa.DataType) -> pa.Array:
+    """1, 2 and 3, or lists of one of them."""
+    values = pa.array(range(1, _NUM_ROWS + 1))
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(range(_NUM_ROWS + 1), values.cast(kind.value_type))
+    return values.cast(kind)
 
 
 def _columns(expectation: Expectation) -> Collection[tuple[str, Any]]:

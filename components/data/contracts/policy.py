@@ -1,6 +1,6 @@
 """The contract of the policy artifact."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.core.columns import EPOCH
-from components.core.policy import POLICY_FILE, TRAJECTORY_FILE, WEIGHTS_FILE, Policy
-from components.core.recipe import SearchParams
-from components.core.recipe.search import AutoSample
+from components.core.columns import ALPHA, EPOCH, PROBABILITY
+from components.core.errors import InvalidInputError
+from components.core.policy import CONTROLLER_FILE, POLICY_FILE, TRAJECTORY_FILE, WEIGHTS_FILE, Policy
+from components.core.recipe import SearchForClassifierParams, SearchParams
+from components.core.recipe.search import AutoLoss, AutoSample, Bohb
 from components.core.stage import Validation
 from components.data.contracts.curves import curves_schema, expect_curves
 from components.data.contracts.examination import Examination, Fact
@@ -19,12 +20,16 @@ from components.data.contracts.expectations import between, not_null
 from components.data.contracts.weights import weight_facts
 
 # Columns with such a prefix sum to 1 in every row. α is made in float64; p is a mean of many float32 sums.
-_ALPHA, _PROBABILITY = "alpha_", "probability_"
-_DISTRIBUTIONS = {_ALPHA: 1e-6, _PROBABILITY: 1e-3}
-_NOTHING_SEARCHED = "none"
+_DISTRIBUTIONS = {ALPHA: 1e-6, PROBABILITY: 1e-3}
+_NOTHING_SEARCHED = {"none", "policy"}
 
 
-def validate(output: Path, params: SearchParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
+def validate(
+    output: Path,
+    params: SearchParams | SearchForClassifierParams,
+    inputs: Mapping[str, Path],
+    docs: Path,
+) -> Validation:
     """Check the policy against its trajectory, and its weights.
 
     Raises:
@@ -33,37 +38,73 @@ def validate(output: Path, params: SearchParams, inputs: Mapping[str, Path], doc
     exam = Examination("policy", output, docs)
     policy = exam.document(POLICY_FILE, lambda path: Policy.read(path.parent))
     trajectory = exam.table(TRAJECTORY_FILE, curves_schema)
-    searched = policy.kind != _NOTHING_SEARCHED
+    searched = policy.kind not in _NOTHING_SEARCHED
     for prefix, tolerance in _DISTRIBUTIONS.items():
         _expect_distribution(exam, trajectory, prefix, tolerance)
     expect_curves(exam, TRAJECTORY_FILE, trajectory)
+    search = params.search
     facts: dict[str, Fact] = {
-        "is of the recipe's kind": (policy.kind == params.search.kind, 1, 1),
+        "is of the recipe's kind": (policy.kind == search.kind, 1, 1),
         "best_epoch": (policy.best_epoch, int(searched), policy.epochs),
         "epochs": (policy.epochs, trajectory.num_rows, trajectory.num_rows),
+        "fits the training section": (_fits(policy, params), 1, 1),
     }
-    if isinstance(params.search, AutoSample):
-        facts |= _decision(policy, trajectory, params.search)
+    if isinstance(search, AutoSample):
+        facts |= _decided_sampler(policy, trajectory, search)
+    elif isinstance(search, AutoLoss | Bohb):
+        facts |= _decided_loss(policy, trajectory, search)
     exam.facts(POLICY_FILE, facts)
     exam.facts(WEIGHTS_FILE, weight_facts(output / WEIGHTS_FILE, expected=searched))
+    controlled = policy.patch.get("loss", {}).get("kind") == "controlled"
+    exam.facts(CONTROLLER_FILE, weight_facts(output / CONTROLLER_FILE, expected=controlled))
     return exam.finish()
 
 
-def _decision(policy: Policy, trajectory: pa.Table, search: AutoSample) -> dict[str, Fact]:
+def _fits(policy: Policy, params: SearchParams | SearchForClassifierParams) -> bool:
+    try:
+        policy.apply(params.training)
+    except InvalidInputError:
+        return False
+    return True
+
+
+def _decided_sampler(policy: Policy, trajectory: pa.Table, search: AutoSample) -> dict[str, Fact]:
     """Every candidate has its α and p, and the decision is the likeliest of the best epoch."""
     samplers: dict[str, Any] = {sampler.kind: sampler.model_dump(mode="json") for sampler in search.samplers}
-    facts: dict[str, Fact] = {}
-    for prefix in _DISTRIBUTIONS:
-        found = {name.removeprefix(prefix) for name in trajectory.column_names if name.startswith(prefix)}
-        facts[f"{prefix}* columns that are not the recipe's samplers'"] = (len(found ^ samplers.keys()), 0, 0)
+    facts = _columns(trajectory, samplers.keys(), "samplers")
     decided = str(policy.decision.get("sampler"))
     best = trajectory.filter(pc.equal(trajectory[EPOCH], policy.best_epoch)).to_pylist()
     alphas = {
-        kind: row[_ALPHA + kind] for row in best for kind in samplers if row.get(_ALPHA + kind) is not None
+        kind: row[ALPHA + kind] for row in best for kind in samplers if row.get(ALPHA + kind) is not None
     }
     below = max(alphas.values()) - alphas[decided] if decided in alphas else None
     facts["decided sampler's alpha below the largest at best_epoch"] = (below, 0, 0)
     facts["patch is the decided sampler"] = (policy.patch == {"sampler": samplers.get(decided)}, 1, 1)
+    return facts
+
+
+def _decided_loss(policy: Policy, trajectory: pa.Table, search: AutoLoss | Bohb) -> dict[str, Fact]:
+    """The patch is a loss over the recipe's candidates, which all have their columns."""
+    losses = [loss.model_dump(mode="json") for loss in search.losses]
+    per_example = isinstance(search, AutoLoss) and search.per_example
+    loss = policy.patch.get("loss", {})
+    facts: dict[str, Fact] = {
+        "patches the loss alone": (policy.patch.keys() == {"loss"}, 1, 1),
+        "patch is over the recipe's losses": (loss.get("losses") == losses, 1, 1),
+        "patch is of the recipe's kind": (
+            loss.get("kind") == ("controlled" if per_example else "weighted"), 1, 1
+        ),
+    }  # fmt: skip
+    if isinstance(search, AutoLoss):
+        facts |= _columns(trajectory, {str(each["kind"]) for each in losses}, "losses")
+    return facts
+
+
+def _columns(trajectory: pa.Table, kinds: Collection[str], what: str) -> dict[str, Fact]:
+    facts: dict[str, Fact] = {}
+    for prefix in _DISTRIBUTIONS:
+        found = {name.removeprefix(prefix) for name in trajectory.column_names if name.startswith(prefix)}
+        facts[f"{prefix}* columns that are not the recipe's {what}'"] = (len(found ^ set(kinds)), 0, 0)
     return facts
 
 

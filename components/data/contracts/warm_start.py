@@ -5,6 +5,7 @@ from typing import Any
 
 from components.core.gates import Gate
 from components.core.recipe import Training
+from components.metrics.direction import lead
 
 SUBJECT = "warm start"
 
@@ -48,15 +49,15 @@ def _carried(warm: Mapping[str, Any]) -> Gate:
 def _not_worse(compared: Mapping[str, Any], training: Training) -> Gate:
     check, warm, cold = training.warm_check, compared["warm"], compared["cold"]
     assert check is not None
-    difference = warm["value"] - cold["value"]
+    difference = lead(training.metric, warm["value"], cold["value"])
     return Gate(
-        name=f"{training.metric} on validation, warm − cold",
+        name=f"{training.metric} on validation, lead of warm over cold",
         subject=SUBJECT,
         value=difference,
         low=-check.margin,
         severity=check.severity,
         passed=difference >= -check.margin,
         told=f"{training.metric} on validation {warm['value']:.4f} in {warm['epochs']} epochs, from random "
-        f"weights {cold['value']:.4f} in {cold['epochs']}: {difference:+.4f}, need at least "
+        f"weights {cold['value']:.4f} in {cold['epochs']}: a lead of {difference:+.4f}, need at least "
         f"{-check.margin:+.4f}",
     )

@@ -12,20 +12,22 @@ from components.core.recipe import (
     EvaluateParams,
     IngestParams,
     PrepareParams,
+    RankingTraining,
     RegisterParams,
     RetrainParams,
     SearchParams,
-    Training,
 )
-from components.core.recipe.judgement import Evaluation, Guardrail, Promotion, Range
+from components.core.recipe.judgement import Range
+from components.core.recipe.ranking import DnsSampler, UniformSampler
+from components.core.recipe.ranking_judgement import Guardrail, RankingEvaluation, RankingPromotion
 from components.core.recipe.search import AutoSample
 from components.core.recipe.source import Columns, FilesSource
-from components.core.recipe.training import DnsSampler, UniformSampler
 from components.core.verdict import BeyondAccuracy, Comparison, SliceResult, Verdict
 from components.data.document import read_document, write_document
 from components.data.evaluation import SLICES
 from components.data.parquet import read_table, write_table
-from components.metrics.promotion import floors, judge, learned
+from components.metrics.decision import learned
+from components.metrics.promotion import floors, judge
 
 Break = Callable[[Path], None]
 OTHERS = ("champion", "popularity", "item_knn")
@@ -41,11 +43,11 @@ INGEST = IngestParams(
 PREPARE = PrepareParams(core=2, split={"kind": "temporal", "ratio": [4, 1, 1]}, seed=1)
 LEAVE_ONE_OUT = PrepareParams(core=2, split={"kind": "leave_one_out"}, seed=1)
 SAMPLERS = (UniformSampler(), DnsSampler())
-SEARCH = SearchParams(search=AutoSample(samplers=SAMPLERS), training=Training(), seed=1)
-RETRAIN = RetrainParams(training=Training(), seed=1, model="m", tracking_uri="sqlite:///x")
+SEARCH = SearchParams(search=AutoSample(samplers=SAMPLERS), training=RankingTraining(), seed=1)
+RETRAIN = RetrainParams(training=RankingTraining(), seed=1, model="m", tracking_uri="sqlite:///x")
 EVALUATE = EvaluateParams(
-    evaluation=Evaluation(ks=(1, 2)),
-    promotion=Promotion(
+    evaluation=RankingEvaluation(ks=(1, 2)),
+    promotion=RankingPromotion(
         metric="ndcg@2",
         margin=0.1,
         floors={"recall@1": 0.2},
@@ -160,7 +162,7 @@ def model(root: Path) -> None:
     history = {"epoch": pa.array([0, 1], pa.int32()), "train_loss": [None, 0.4], "ndcg@20": [0.2, 0.3]}
     write_table(pa.table(history), root / "history.parquet")
     document = {
-        "training": Training().model_dump(mode="json"),
+        "training": RankingTraining().model_dump(mode="json"),
         "warm_start": {"from": "search", "champion_sha256": None, "tensors": {}},
         "warm_check": None,
         "best_epoch": 1,
@@ -247,7 +249,7 @@ def _verdict(names: Sequence[str], beyond: Mapping[str, float]) -> Verdict:
         for name, value in beyond.items()
     }
     promotion = EVALUATE.promotion
-    gates = (*judge(promotion, means, comparisons, slices, measured), learned(0.0))
+    gates = (*judge(promotion, means, comparisons, slices, measured), learned(0.0, "test pairs"))
     return Verdict(
         promote=True,
         reason="better",

@@ -8,7 +8,7 @@ import pytest
 from components.core.errors import GateFailedError
 from components.core.gates import Gate, gates_of
 from components.core.recipe.quality import Bound, Vocabulary
-from components.data.contracts.dataset import validate
+from components.data.contracts.dataset.ranking import validate
 
 from . import artifacts as a
 

@@ -12,7 +12,7 @@ import pytest
 from components.core.errors import GateFailedError
 from components.core.stage import Validation
 from components.data import scanning
-from components.data.contracts import dataset
+from components.data.contracts.dataset import ranking as dataset
 from components.data.parquet import fingerprint, read_table
 
 from . import artifacts as a
@@ -27,7 +27,13 @@ MAKE: dict[str, tuple[Callable[[Path], None], Any]] = {
     "registration": (a.registration, a.REGISTER),
 }
 WITH_DOCS = {"interactions", "dataset", "leave_one_out"}
-CONTRACT = {"leave_one_out": "dataset"}  # of what is not named like it
+CONTRACT = {  # of what is not named like it
+    "interactions": "interactions.ranking",
+    "dataset": "dataset.ranking",
+    "leave_one_out": "dataset.ranking",
+    "model": "model.ranking",
+    "evaluation": "evaluation.ranking",
+}
 NAN, INF = float("nan"), float("inf")
 VECTOR_1 = pa.list_(pa.float32(), 1)
 

@@ -153,7 +153,7 @@ def test_stages_look_at_their_expectations_first(tmp_path: Path) -> None:
     wrong = own("column_values_to_be_unique", column="colour")
     source = SyntheticSource(num_users=20, num_items=20)
     params = IngestParams(source=source, quality=Quality(expectations=(wrong,)), seed=1)
-    ingest, prepare = (load_object(spec.run) for spec in (INGEST, PREPARE))
+    ingest, prepare = (load_object(spec.runs[0]) for spec in (INGEST, PREPARE))
     output = tmp_path / "output"
     output.mkdir()
     with pytest.raises(InvalidInputError, match="one of the columns user_id, item_id, timestamp"):

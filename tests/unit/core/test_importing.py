@@ -39,7 +39,7 @@ def test_a_recipe_is_read_and_a_local_store_opened_without_anything_heavy():
 
 @pytest.mark.parametrize("spec", [*STAGES, PROMOTE], ids=lambda spec: spec.name)
 def test_a_stage_starts_without_what_checks_it_and_whom_it_may_ask(spec: StageSpec):
-    paths = [spec.run, *(entry.default for entry in spec.inputs if entry.default)]
+    paths = [*spec.runs, *(entry.default for entry in spec.inputs if entry.default)]
     code = "import components.core.command\nfrom components.core.strategy import load_object\n"
     found = imported(code + "\n".join(f"load_object({path!r})" for path in paths))
     assert found.isdisjoint({*_CHECKS, *_SERVERS})

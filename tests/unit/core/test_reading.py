@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import InvalidInputError
-from components.core.recipe import Recipe, absolute_uri
-from components.core.recipe.reading import build_recipe, read_recipe, source_locations
+from components.core.recipe import RankingRecipe, absolute_uri
+from components.core.recipe.reading import build_recipe, read_recipe
 
 DOCUMENT = {
     "name": "toy",
@@ -206,7 +206,7 @@ def test_a_yaml_error_names_the_file_and_the_line(tmp_path):
 
 def test_a_recipe_survives_its_own_document():
     recipe = build()
-    assert Recipe.model_validate(recipe.document()) == recipe
+    assert RankingRecipe.model_validate(recipe.document()) == recipe
 
 
 def test_where_the_data_lies_is_not_part_of_the_identity_but_everything_else_is():
@@ -276,7 +276,7 @@ def test_places(monkeypatch, tmp_path):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("RECLOOP_HOME", str(tmp_path))
     monkeypatch.delenv("RECLOOP_WORKSPACE", raising=False)
-    assert source_locations(build()) == {"source": f"{tmp_path}/x/y/a.csv"}
+    assert build().locations() == {"source": f"{tmp_path}/x/y/a.csv"}
     assert build().workspace_uri == f"{tmp_path}/workspace"
     assert build().tracking_uri == f"sqlite:///{tmp_path}/workspace/mlflow.db"
     monkeypatch.setenv("RECLOOP_WORKSPACE", "s3://bucket/prefix/")

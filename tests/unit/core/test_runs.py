@@ -50,7 +50,7 @@ def test_the_command_carries_the_parameters_whole(recipe):
     todo = plan(recipe, PREPARE, {"interactions": "/artifacts/with space"})
     command = shlex.split(shlex.join(todo.command()))
     assert command[:3] == ["python", "-m", "components.prepare"]
-    assert PREPARE.params.model_validate_json(command[4]) == todo.params
+    assert PREPARE.parse(command[4]) == todo.params
     assert command[5:] == ["--in-interactions", "/artifacts/with space", "--out-dataset", todo.output]
 
 

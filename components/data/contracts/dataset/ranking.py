@@ -24,15 +24,15 @@ from components.core.columns import (
 )
 from components.core.gates import Gate
 from components.core.recipe import PrepareParams
-from components.core.recipe.quality import Bound
 from components.core.stage import Validation
+from components.data.contracts.dataset.leaks import future_gates, leak_gate
 from components.data.contracts.deliveries import vocabulary_gates
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, finite, not_null, row_count, unique
 from components.data.contracts.vocabulary import vocabulary_schema
 from components.data.document import read_keys
 from components.data.parquet import TableFile, read_table
-from components.data.scanning import num_out_of_order, parts_by, scan_table
+from components.data.scanning import num_out_of_order, parts_by
 from components.data.vocabulary import Counts, count_codes
 
 _PREPARATION = (
@@ -40,7 +40,6 @@ _PREPARATION = (
     "unseen.policy", "unseen.valid", "unseen.test",
 )  # fmt: skip
 _OPTIONAL = {RATING: pa.float64(), TIMESTAMP: pa.int64()}
-_NONE = Bound(min=0, max=0, severity="stop")
 _COMPARED = 1 << 22  # interactions whose pairs are compared at a time
 _SIDES = ((USER, USER_ID), (ITEM, ITEM_ID))
 
@@ -131,15 +130,9 @@ def _leaks(
     """No pair stands in two parts, and where time splits, no part knows the future of another."""
     count = _num_repeated(parts, count_U, num_items)
     told = f"{count:,} interactions stand in two of train, valid and test"
-    yield _NONE.judge("leaked_pairs", "leaks", count, told)
+    yield leak_gate("leaked_pairs", count, told)
     if params.split.kind == "temporal":
-        times = [(part, table) for part, table in zip(PARTS, parts, strict=True) if table.num_rows]
-        for (early, before), (late, after) in pairwise(times):
-            first = scan_table(after.path).select(pl.col(TIMESTAMP).min()).collect(engine="streaming").item()
-            later = scan_table(before.path).select((pl.col(TIMESTAMP) > first).sum())
-            count = int(later.collect(engine="streaming").item())
-            told = f"{count:,} interactions in {early} are later than the first in {late}"
-            yield _NONE.judge(f"future_in_{early}", "leaks", count, told)
+        yield from future_gates(dict(zip(PARTS, parts, strict=True)), "interactions")
 
 
 def _num_repeated(parts: Sequence[TableFile], count_U: Counts, num_items: int) -> int:

@@ -26,7 +26,7 @@ from components.core.errors import InvalidInputError
 from components.core.hashing import derive_seed
 from components.core.recipe import PrepareParams
 from components.core.stage import Context
-from components.data.contracts.dataset import schemas
+from components.data.contracts.dataset.ranking import schemas
 from components.data.contracts.own import check
 from components.data.document import write_document
 from components.data.kcore import Peeled, largest_core, peel

@@ -26,19 +26,20 @@ from components.core.columns import (
     K,
 )
 from components.core.recipe import EvaluateParams
-from components.core.recipe.judgement import BaselineName
+from components.core.recipe.ranking_judgement import BaselineName
 from components.core.stage import Validation
 from components.core.verdict import VERDICT_FILE, BeyondAccuracy, Comparison, SliceResult, Verdict
+from components.data.contracts.agreement import TOLERANCE, near
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, in_set, not_null, row_count, unique
 from components.data.contracts.vocabulary import raw_id_type
 from components.data.evaluation import BEYOND_ACCURACY, METRICS_SCHEMA, SLICES
 from components.metrics.beyond_accuracy import MEASURES
-from components.metrics.promotion import LEARNED, floors, judge, promoted
+from components.metrics.decision import LEARNED, promoted
+from components.metrics.promotion import floors, judge
 from components.metrics.ranking import METRICS
 
 _CHAMPION = "champion_"
-_TOLERANCE = 1e-9  # of a mean, summed in another order
 _NEW, _LIGHT, _HEAVY = "new_users", "light_users", "heavy_users"
 
 
@@ -114,21 +115,15 @@ def _means_facts(
     per_user: pd.DataFrame, means: Mapping[str, float], champion: Mapping[str, float]
 ) -> dict[str, Fact]:
     """The means are those of the users, for the challenger and for the champion if there is one."""
-    facts = {f"mean {name}": _near(value, _mean(per_user, name)) for name, value in means.items()}
+    facts = {f"mean {name}": near(value, _mean(per_user, name)) for name, value in means.items()}
     for name, value in champion.items():
         if not np.isnan(value) or f"{_CHAMPION}{name}" in per_user:
-            facts[f"champion's mean {name}"] = _near(value, _mean(per_user, f"{_CHAMPION}{name}"))
+            facts[f"champion's mean {name}"] = near(value, _mean(per_user, f"{_CHAMPION}{name}"))
     return facts
 
 
 def _mean(per_user: pd.DataFrame, column: str) -> float | None:
     return float(per_user[column].mean()) if column in per_user else None
-
-
-def _near(value: float | None, expected: float | None) -> Fact:
-    if expected is None:
-        return (None, 0, 1)
-    return (value, expected - _TOLERANCE, expected + _TOLERANCE)
 
 
 def _comparison_facts(verdict: Verdict, per_user: pd.DataFrame) -> dict[str, Fact]:
@@ -149,7 +144,7 @@ def _wrong(found: Comparison, per_user: pd.DataFrame, name: str, other: str) -> 
     means = [ours.mean(), theirs.mean(), (ours - theirs).mean()]
     told = [found.challenger, found.other, found.difference]
     return (
-        not np.allclose(told, means, rtol=0, atol=_TOLERANCE)
+        not np.allclose(told, means, rtol=0, atol=TOLERANCE)
         or [found.better, found.equal, found.worse] != counts
         or not theirs.between(0, 1).all()
         or not found.low <= found.high
@@ -170,7 +165,7 @@ def _slice_facts(verdict: Verdict, slices: pa.Table, per_user: pd.DataFrame) -> 
         facts[f"{found.slice}: users with {found.metric}"] = (found.users, *(int(member.sum()),) * 2)
         if found.slice != "tail_items" and found.users:
             mean = _mean(per_user[member], found.metric)
-            facts[f"{found.slice}: mean {found.metric}"] = _near(found.challenger, mean)
+            facts[f"{found.slice}: mean {found.metric}"] = near(found.challenger, mean)
     return facts
 
 
@@ -201,10 +196,10 @@ def _verdict_facts(
         ),
         "beyond accuracy is the table's": (verdict.beyond_accuracy == measured, 1, 1),
         "promote": (verdict.promote, *(promoted(verdict.gates),) * 2),
-        "challenger": _near(verdict.challenger, means.get(metric)),
+        "challenger": near(verdict.challenger, means.get(metric)),
     }
     if verdict.champion is not None:
-        facts["champion"] = _near(verdict.champion, champion.get(metric))
+        facts["champion"] = near(verdict.champion, champion.get(metric))
     return facts
 
 

@@ -2,24 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from components.core.columns import EMBEDDING, ITEM, ITEM_ID, USER, USER_ID
-from components.core.policy import WEIGHTS_FILE
-from components.core.recipe import RetrainParams, Training
+from components.core.recipe import RankingTraining, RetrainParams
 from components.core.stage import Validation
-from components.data.contracts.curves import curves_schema, expect_curves
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import not_null, row_count, unique
+from components.data.contracts.model.training import examine_training, read_history, read_training
 from components.data.contracts.vocabulary import raw_id_type
-from components.data.contracts.warm_start import warm_start_gates
-from components.data.contracts.weights import weight_facts
-from components.data.document import read_keys
-
-_WARM_STARTS = {"champion", "search", "none"}
 
 
 def validate(output: Path, params: RetrainParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
@@ -29,10 +22,10 @@ def validate(output: Path, params: RetrainParams, inputs: Mapping[str, Path], do
         GateFailedError: an expectation failed, or a warm start is worse than it may be.
     """
     exam = Examination("model", output, docs)
-    training = exam.document("training.json", _read_training)
+    training = read_training(exam, RankingTraining, ("num_users", "num_items"))
     users = exam.table("user_embeddings.parquet", _embedding_schema(USER, USER_ID))
     items = exam.table("item_embeddings.parquet", _embedding_schema(ITEM, ITEM_ID))
-    history = exam.table("history.parquet", curves_schema)
+    history = read_history(exam)
     for table, dense, raw, expected in (
         (users, USER, USER_ID, training["num_users"]),
         (items, ITEM, ITEM_ID, training["num_items"]),
@@ -43,23 +36,8 @@ def validate(output: Path, params: RetrainParams, inputs: Mapping[str, Path], do
         exam.facts(name, _embedding_facts(table, dense))
     dim = _dim(users)
     exam.facts("embeddings", {"dim of the items' embeddings": (_dim(items), dim, dim)})
-    expect_curves(exam, "history.parquet", history)
-    facts: dict[str, Fact] = {
-        "best_epoch": (training["best_epoch"], 0, training["epochs"]),
-        "warm_start is known": (training["warm_start"]["from"] in _WARM_STARTS, 1, 1),
-    }
-    exam.facts("training.json", facts)
-    exam.gate(warm_start_gates(training, Training.model_validate(training["training"])))
-    exam.facts(WEIGHTS_FILE, weight_facts(output / WEIGHTS_FILE, expected=True))
+    examine_training(exam, output, training, RankingTraining.model_validate(training["training"]), history)
     return exam.finish()
-
-
-def _read_training(path: Path) -> dict[str, Any]:
-    starts = [f"warm_start.{key}" for key in ("from", "champion_sha256", "tensors")]
-    keys = ["training", *starts, "warm_check", "best_epoch", "epochs", "num_users", "num_items"]
-    document = read_keys(path, keys)
-    Training.model_validate(document["training"])  # a ValidationError is a ValueError
-    return document
 
 
 def _embedding_schema(dense: str, raw: str) -> Callable[[pa.Schema], pa.Schema]:

@@ -1,0 +1,102 @@
+"""The recipe of a loop that classifies: will it be clicked, how will it be rated?"""
+
+from collections.abc import Collection, Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from components.core.recipe.base import Recipe
+from components.core.recipe.classification import ClassificationTraining, RetrainClassifierParams
+from components.core.recipe.example_judgement import (
+    EvaluateClassifierParams,
+    ExampleEvaluation,
+    ExamplePromotion,
+)
+from components.core.recipe.examples import (
+    AnyExamples,
+    ExampleQuality,
+    ExamplesSource,
+    IngestExamplesParams,
+    PrepareExamples,
+    PrepareExamplesParams,
+    unfit,
+)
+from components.core.recipe.quality import EXAMPLE_TABLES, Bound
+from components.core.recipe.search import ClassifierSearch, NoSearch, SearchForClassifierParams
+from components.core.strategy import Config
+
+
+class ClassificationRecipe(Recipe):
+    """Labelled examples in, probabilities of their classes out."""
+
+    task: Literal["classification"] = Field(description="what the model is for")
+    source: AnyExamples = Field(description="where labelled examples come from")
+    quality: ExampleQuality = Field(default=ExampleQuality(), description="what data must be like to go on")
+    prepare: PrepareExamples = PrepareExamples()
+    search: ClassifierSearch = Field(
+        default=NoSearch(), description="what is decided by a search before the model is trained"
+    )
+    training: ClassificationTraining = ClassificationTraining()
+    evaluation: ExampleEvaluation = ExampleEvaluation()
+    promotion: ExamplePromotion = ExamplePromotion()
+
+    def _contradictions(self) -> Iterator[str]:
+        kinds = self.source.kinds()
+        yield from unfit(self.prepare.encodings, kinds)
+        timed = isinstance(self.source, ExamplesSource) and self.source.timestamp is not None
+        if self.prepare.split.kind == "temporal" and not timed:
+            yield "prepare.split.kind: got 'temporal', which needs source.timestamp"
+        quality = self.quality
+        for place, bound in {
+            "delivery.age_s": quality.delivery.age_s,
+            "previous.gap_s": quality.previous.gap_s,
+            "champion.gap_s": quality.champion.gap_s,
+        }.items():
+            if bound != Bound() and not timed:
+                yield f"quality.{place}: has a bound, which needs source.timestamp"
+        if self.training.loss.kind == "controlled":
+            yield (
+                "training.loss.kind: got 'controlled', whose controller comes from a search; name its policy "
+                "with search: {kind: policy, uri: …}"
+            )
+        for number, name in enumerate(self.evaluation.slices or ()):
+            if name not in kinds:
+                yield f"evaluation.slices.{number}: got {name!r}, need one of the fields {sorted(kinds)}"
+        for number, guardrail in enumerate(self.promotion.guardrails):
+            if guardrail.field is not None and guardrail.field not in kinds:
+                yield (
+                    f"promotion.guardrails.{number}.field: got {guardrail.field!r}, need one of the fields "
+                    f"{sorted(kinds)}"
+                )
+        if len(self.source.label.classes) > 2:
+            for section in ("limits", "bounds"):
+                if "calibration" in getattr(self.promotion, section):
+                    yield f"promotion.{section}.calibration: is of two classes, take ece for several"
+        yield from super()._contradictions()
+
+    def tables(self) -> Collection[str]:
+        """The examples, and what prepare makes of them."""
+        return ("interactions", *EXAMPLE_TABLES)
+
+    def stage_params(self) -> dict[str, Config]:
+        """Stage name → its parameters."""
+        common = self._common_params()
+        return {
+            "ingest": IngestExamplesParams(**common["ingest"], quality=self._quality_of("interactions")),
+            "prepare": PrepareExamplesParams(
+                **common["prepare"],
+                kinds=self.source.kinds(),
+                classes=self.source.label.classes,
+                expectations=self._quality_of(*EXAMPLE_TABLES).expectations,
+                vocabulary=self.quality.vocabulary,
+            ),
+            "search": SearchForClassifierParams(**common["search"]),
+            "retrain": RetrainClassifierParams(**common["retrain"]),
+            "evaluate": EvaluateClassifierParams(**common["evaluate"]),
+            "register": self._register_params(),
+        }
+
+    def _quality_of(self, *tables: str) -> ExampleQuality:
+        """The section with the expectations over some tables alone."""
+        chosen = tuple(found for found in self.quality.expectations if found.table in tables)
+        return self.quality.model_copy(update={"expectations": chosen})

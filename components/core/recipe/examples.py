@@ -1,0 +1,446 @@
+"""Where labelled examples come from, and how their fields become numbers."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.core.columns import LABEL, PART, PARTS, ROW, TIMESTAMP
+from components.core.recipe.prepare import GivenSplit, RandomSplit, Ratio, TemporalSplit
+from components.core.recipe.quality import Bound, Expectation, ShareBound
+from components.core.recipe.source import (
+    ColumnRef,
+    DelimitedFormat,
+    Fraction,
+    JsonLinesFormat,
+    ParquetFormat,
+    TimestampUnit,
+)
+from components.core.strategy import Config, Strategy, Unkeyed
+
+FieldKind = Literal["categorical", "numeric", "multi_valued"]
+FieldName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+TableFormat = Annotated[DelimitedFormat | JsonLinesFormat | ParquetFormat, Field(discriminator="kind")]
+TABLES: Final = ("table_1", "table_2", "table_3", "table_4")  # inputs of ingest
+CTR_RATIO: Final[Ratio] = (8.0, 1.0, 1.0)
+_OWN_NAMES: Final = frozenset({LABEL, TIMESTAMP, PART, ROW})
+
+
+# -- source ----------------------------------------------------------------------------------------------
+
+
+class Label(Config):
+    """What is predicted."""
+
+    column: ColumnRef = Field(default="label", description="by header name, or by position from 0")
+    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=100)] = Field(
+        default=("0", "1"), description="its values, in the order of the classes; any other is rejected"
+    )
+    positive_from: float | None = Field(
+        default=None,
+        description="the label is a number, and those from here on are class 1 of two, such as "
+        "ratings from 4",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes: got {list(self.classes)}, need each value once")
+        if self.positive_from is not None and self.classes != ("0", "1"):
+            raise ValueError("positive_from: makes two classes of a number; leave classes out")
+        return self
+
+
+class MultiValued(Config):
+    """A column that holds several values."""
+
+    column: ColumnRef = Field(description="by header name, or by position from 0")
+    separator: Annotated[str, Field(min_length=1)] = Field(default="|", description="between two values")
+
+
+class Fields(Config):
+    """Feature fields by name: which column, and what it holds."""
+
+    categorical: dict[FieldName, ColumnRef] = Field(
+        default={}, description="values that stand for themselves"
+    )
+    numeric: dict[FieldName, ColumnRef] = Field(default={}, description="numbers, which are put into buckets")
+    multi_valued: dict[FieldName, MultiValued] = Field(default={}, description="several values in one column")
+
+    def kinds(self) -> dict[str, FieldKind]:
+        """Field → its kind, in the order of the kinds and then of the recipe."""
+        found: dict[str, FieldKind] = dict.fromkeys(self.categorical, "categorical")
+        return (
+            found | dict.fromkeys(self.numeric, "numeric") | dict.fromkeys(self.multi_valued, "multi_valued")
+        )
+
+    def columns(self) -> dict[str, ColumnRef]:
+        """Field → its column."""
+        several = {name: field.column for name, field in self.multi_valued.items()}
+        return {**self.categorical, **self.numeric, **several}
+
+
+class SideTable(Config):
+    """More about the values of one field: what is known of each user, of each item. A row that cannot be
+    used is an error, since many examples may stand behind it."""
+
+    path: Annotated[str, Unkeyed()] = Field(description="file, directory, glob or s3:// prefix")
+    format: TableFormat = Field(default=DelimitedFormat(), description="how a file is read")
+    field: FieldName = Field(description="the categorical field of the examples that the table is about")
+    key: ColumnRef = Field(description="the table's column with the values of that field, each once")
+    fields: Fields = Field(description="the table's columns")
+
+    def identity(self) -> dict[str, Any]:
+        """Without the path: what lies there is hashed."""
+        return super().identity()
+
+
+class ExamplesSource(Strategy):
+    """Labelled examples in files. `path` is a file, a directory, a glob or an `s3://` prefix; a source that
+    is already split names its `parts` instead."""
+
+    implementation: ClassVar[str] = "components.ingest.examples:read"
+    kind: Literal["files"] = "files"
+    path: Annotated[str | None, Unkeyed()] = Field(
+        default=None, description="file, directory, glob or s3:// prefix"
+    )
+    parts: Annotated[dict[Literal["train", "valid", "test"], str] | None, Unkeyed()] = Field(
+        default=None, description="a path for train, test and perhaps valid"
+    )
+    format: TableFormat = Field(default=DelimitedFormat(), description="how a file is read")
+    label: Label = Label()
+    fields: Fields = Field(description="the examples' feature fields")
+    missing: tuple[str, ...] = Field(default=("",), description="values that stand for none")
+    tables: Annotated[dict[FieldName, SideTable], Field(max_length=len(TABLES))] = Field(
+        default={}, description="further tables whose columns are fields too"
+    )
+    timestamp: ColumnRef | None = Field(default=None, description="when it happened, see timestamp_unit")
+    timestamp_unit: TimestampUnit = Field(
+        default="s", description="what a timestamp counts since 1970, or ISO 8601 text"
+    )
+    max_value_length: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="a row with a longer value is rejected"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = list(self._contradictions())
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        if (self.path is None) == (self.parts is None):
+            yield "needs either `path` or `parts`, and not both"
+        if self.parts is not None and not {"train", "test"} <= self.parts.keys():
+            yield f"parts: got {sorted(self.parts)}, need train and test (valid is optional)"
+        names = [name for fields in self._all_fields() for kinds in fields for name in kinds]
+        if not names:
+            yield "fields: got none, need at least one"
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            yield f"fields: {twice} stand twice, need one name for each field"
+        taken = sorted(_OWN_NAMES.intersection(names))
+        if taken:
+            yield f"fields: got {taken}, need names other than {sorted(_OWN_NAMES)}"
+        for name, table in self.tables.items():
+            if table.field not in self.fields.categorical:
+                allowed = sorted(self.fields.categorical)
+                yield f"tables.{name}.field: got {table.field!r}, need one of fields.categorical, {allowed}"
+
+    def _all_fields(self) -> list[tuple[dict[str, Any], ...]]:
+        return [
+            (fields.categorical, fields.numeric, fields.multi_valued)
+            for fields in (self.fields, *(table.fields for table in self.tables.values()))
+        ]
+
+    def kinds(self) -> dict[str, FieldKind]:
+        """Field → its kind, those of the examples first and then those of each table."""
+        found = self.fields.kinds()
+        for table in self.tables.values():
+            found |= table.fields.kinds()
+        return found
+
+    def locations(self) -> dict[str, str]:
+        """Input name → URI or pattern: `source`, or one for each given part; `table_1` … for tables."""
+        tables = {name: table.path for name, table in zip(TABLES, self.tables.values(), strict=False)}
+        if self.parts is None:
+            assert self.path is not None
+            return {"source": self.path, **tables}
+        return {part: self.parts[part] for part in PARTS if part in self.parts} | tables
+
+    def identity(self) -> dict[str, Any]:
+        """Without any path."""
+        tables = {name: table.identity() for name, table in self.tables.items()}
+        return {**super().identity(), "tables": tables}
+
+
+class SyntheticExamples(Strategy):
+    """A seeded world of users and items with taste, in which labels follow from fields.
+
+    A user and an item have hidden factors and a bias each. An example's utility is their inner product,
+    plus what its context adds, plus noise; the classes are slices of the utility. Popular items and active
+    users come more often (`rank ** -popularity_exponent`). Fields: user, item and device (categorical),
+    price and hour (numeric), genres (multi-valued).
+    """
+
+    implementation: ClassVar[str] = "components.ingest.synthetic_examples:read"
+    kind: Literal["synthetic"] = "synthetic"
+    num_examples: Annotated[int, Field(ge=100)] = Field(default=40_000, description="how many examples")
+    num_users: Annotated[int, Field(ge=2)] = Field(default=2000, description="how many users")
+    num_items: Annotated[int, Field(ge=2)] = Field(default=500, description="how many items")
+    num_classes: Annotated[int, Field(ge=2, le=10)] = Field(default=2, description="classes of the label")
+    positive_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.2, description="of class 1 where there are two; several classes are alike frequent"
+    )
+    popularity_exponent: Annotated[float, Field(ge=0, le=5)] = Field(
+        default=0.8, description="0: all items alike; about 1: a long tail"
+    )
+    noise: Annotated[float, Field(ge=0)] = Field(
+        default=0.5, description="deviation of the noise, that of the utility being 1"
+    )
+
+    @property
+    def label(self) -> Label:
+        """The classes by number."""
+        return Label(classes=tuple(str(place) for place in range(self.num_classes)))
+
+    def kinds(self) -> dict[str, FieldKind]:
+        """Field → its kind."""
+        return {
+            "user": "categorical",
+            "item": "categorical",
+            "device": "categorical",
+            "price": "numeric",
+            "hour": "numeric",
+            "genres": "multi_valued",
+        }
+
+    def locations(self) -> dict[str, str]:
+        """Nothing is read from outside."""
+        return {}
+
+
+AnyExamples = Annotated[ExamplesSource | SyntheticExamples, Field(discriminator="kind")]
+
+
+# -- encodings -------------------------------------------------------------------------------------------
+
+
+class ValuesEncoding(Config):
+    """A row for each value that is frequent enough in train; the others share the out-of-vocabulary row."""
+
+    kind: Literal["values"] = "values"
+    min_count: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="times that a value must occur in train"
+    )
+
+
+class HashedEncoding(Config):
+    """A row for each of so many buckets of a hash: nothing is out of vocabulary, and values collide."""
+
+    kind: Literal["hashed"] = "hashed"
+    buckets: Annotated[int, Field(ge=2, le=1 << 28)] = Field(description="of the hash")
+
+
+class QuantileEncoding(Config):
+    """Buckets that hold about as many of train's numbers each."""
+
+    kind: Literal["quantile"] = "quantile"
+    buckets: Annotated[int, Field(ge=2, le=65_536)] = Field(default=10, description="at most so many")
+
+
+class LogSquareEncoding(Config):
+    """⌊ln² x⌋ for x above 2, and ⌊x⌋ up to there, as is usual on Criteo; each a bucket of its own where it
+    is frequent enough in train, and the others share the out-of-vocabulary row."""
+
+    kind: Literal["log2"] = "log2"
+    min_count: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="times that a bucket must occur in train"
+    )
+
+
+CategoricalEncoding = Annotated[ValuesEncoding | HashedEncoding, Field(discriminator="kind")]
+NumericEncoding = Annotated[QuantileEncoding | LogSquareEncoding, Field(discriminator="kind")]
+AnyEncoding = ValuesEncoding | HashedEncoding | QuantileEncoding | LogSquareEncoding
+Pooling = Literal["sum", "mean"]
+
+
+class Encodings(Config):
+    """How fields become rows of embeddings: by kind, and for single fields."""
+
+    categorical: CategoricalEncoding = Field(default=ValuesEncoding(), description="of categorical fields")
+    numeric: NumericEncoding = Field(default=QuantileEncoding(), description="of numeric fields")
+    multi_valued: CategoricalEncoding = Field(
+        default=ValuesEncoding(), description="of each value of multi-valued fields"
+    )
+    pooling: Pooling = Field(
+        default="mean", description="what the embeddings of a multi-valued field's values become"
+    )
+    fields: dict[FieldName, Annotated[AnyEncoding, Field(discriminator="kind")]] = Field(
+        default={}, description="of single fields, where it is another"
+    )
+
+    def of(self, name: str, kind: FieldKind) -> AnyEncoding:
+        """How one field is encoded."""
+        by_kind: AnyEncoding = getattr(self, kind)
+        return self.fields.get(name, by_kind)
+
+
+_NUMERIC: Final = frozenset({"quantile", "log2"})
+
+
+def unfit(encodings: Encodings, kinds: dict[str, FieldKind]) -> Iterator[str]:
+    """What is wrong with encodings for fields, one line each."""
+    for name, encoding in encodings.fields.items():
+        if name not in kinds:
+            yield f"prepare.encodings.fields.{name}: there is no such field, need one of {sorted(kinds)}"
+        elif (encoding.kind in _NUMERIC) != (kinds[name] == "numeric"):
+            allowed = "quantile or log2" if kinds[name] == "numeric" else "values or hashed"
+            yield (
+                f"prepare.encodings.fields.{name}.kind: got {encoding.kind!r}, but the field is "
+                f"{kinds[name]}, need {allowed}"
+            )
+
+
+# -- quality ---------------------------------------------------------------------------------------------
+
+
+class ExampleChanges(Config):
+    """A delivery against an earlier one. Without a bound a measure is told, and never speaks."""
+
+    volume: Bound = Field(default=Bound(), description="examples, as a multiple of the earlier ones")
+    label: ShareBound = Field(
+        default=Bound(), description="Jensen–Shannon distance of the classes' shares, 0 to 1"
+    )
+    drift: ShareBound = Field(
+        default=Bound(),
+        description="largest Jensen–Shannon distance, over the fields, 0 to 1: of the 100 most "
+        "frequent values "
+        "and the rest as one, or of ten buckets",
+    )
+    new_values: ShareBound = Field(
+        default=Bound(),
+        description="largest share, over the fields, of examples whose value the earlier delivery "
+        "did not know "
+        "(of numbers: that lie beyond its range)",
+    )
+    gap_s: Bound = Field(
+        default=Bound(), description="seconds from the earlier delivery's last example to the first here"
+    )
+
+
+class ExampleDelivery(Config):
+    """A delivery by itself. Without a bound a measure is told, and never speaks."""
+
+    rarest_class: ShareBound = Field(default=Bound(), description="share of the class that is the rarest")
+    duplicates: ShareBound = Field(default=Bound(), description="share of the examples that repeat another")
+    nulls: ShareBound = Field(default=Bound(), description="largest share of missing values in a field")
+    age_s: Bound = Field(
+        default=Bound(), description="seconds from the last example to the moment of the ingest"
+    )
+
+
+class Values(Config):
+    """The dataset's values against the champion's, after the minimum frequency."""
+
+    kept_values: ShareBound = Field(
+        default=Bound(), description="smallest share, over the fields, of the champion's values that are left"
+    )
+    unknown: ShareBound = Field(
+        default=Bound(), description="largest share, over the fields, of test examples out of vocabulary"
+    )
+
+
+class ExampleQuality(Config):
+    """The `quality` section of a recipe that classifies."""
+
+    expectations: tuple[Expectation, ...] = Field(default=(), description="expectations of your own")
+    delivery: ExampleDelivery = Field(
+        default=ExampleDelivery(), description="bounds for a delivery by itself"
+    )
+    previous: ExampleChanges = Field(
+        default=ExampleChanges(), description="bounds against the last accepted delivery"
+    )
+    champion: ExampleChanges = Field(
+        default=ExampleChanges(), description="bounds against the delivery that the champion learned from"
+    )
+    vocabulary: Values = Field(default=Values(), description="bounds for the dataset's values")
+
+
+# -- the stages' parameters ------------------------------------------------------------------------------
+
+
+class IngestExamplesParams(Config):
+    """Parameters of the ingest stage of a recipe that classifies."""
+
+    task: Literal["classification"] = "classification"
+    source: AnyExamples
+    max_rejected_fraction: Fraction = Field(
+        default=0.01, description="more unusable rows than this share stop the run"
+    )
+    seed: int
+    quality: ExampleQuality = ExampleQuality()
+    deliveries: Annotated[str, Unkeyed()] = Field(
+        default="", description="URI below which the accepted deliveries lie"
+    )
+    model: Annotated[str, Unkeyed()] = Field(
+        default="", description="whose champion's delivery to compare with"
+    )
+    tracking_uri: Annotated[str, Unkeyed()] = Field(default="", description="where it is registered")
+
+    def identity(self) -> dict[str, Any]:
+        """Without the seed for data that is only read: it changes nothing there."""
+        document = super().identity()
+        if not isinstance(self.source, SyntheticExamples):
+            del document["seed"]
+        return document
+
+
+class RandomExamples(RandomSplit):
+    """Examples at random in the proportions train : valid : test; those whose fields are all alike stay
+    together."""
+
+    implementation: ClassVar[str] = "components.data.example_splits:random"
+    ratio: Ratio = Field(default=CTR_RATIO, description="train : valid : test")
+
+
+class TemporalExamples(TemporalSplit):
+    """The oldest examples train, the newest test. Needs timestamps."""
+
+    implementation: ClassVar[str] = "components.data.example_splits:temporal"
+    ratio: Ratio = Field(default=CTR_RATIO, description="train : valid : test")
+
+
+class GivenExamples(GivenSplit):
+    """The source's own parts. Without a valid part, `valid_fraction` of train is set aside at random."""
+
+    implementation: ClassVar[str] = "components.data.example_splits:given"
+    valid_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.1, description="share of train that validates where the source has no valid part"
+    )
+
+
+ExampleSplit = Annotated[RandomExamples | TemporalExamples | GivenExamples, Field(discriminator="kind")]
+
+
+class PrepareExamples(Config):
+    """The `prepare` section of a recipe that classifies."""
+
+    split: ExampleSplit = Field(default=RandomExamples(), description="how train, valid and test come apart")
+    encodings: Encodings = Field(default=Encodings(), description="how fields become rows of embeddings")
+
+
+class PrepareExamplesParams(PrepareExamples):
+    """Parameters of the prepare stage of a recipe that classifies."""
+
+    task: Literal["classification"] = "classification"
+    kinds: dict[str, FieldKind] = Field(description="field → what it holds")
+    classes: tuple[str, ...] = Field(description="the label's values")
+    seed: int
+    expectations: tuple[Expectation, ...] = Field(default=(), description="the recipe's, over these tables")
+    vocabulary: Values = Values()
+    model: Annotated[str, Unkeyed()] = Field(
+        default="", description="whose champion's dataset to compare with"
+    )
+    tracking_uri: Annotated[str, Unkeyed()] = Field(default="", description="where it is registered")

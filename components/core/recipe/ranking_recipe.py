@@ -1,0 +1,94 @@
+"""The recipe of a loop that ranks: who would like what?"""
+
+from collections.abc import Collection, Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from components.core.recipe.base import Recipe
+from components.core.recipe.prepare import Prepare, PrepareParams
+from components.core.recipe.quality import DATASET_TABLES, Bound, Quality
+from components.core.recipe.ranking import RankingTraining, RetrainParams
+from components.core.recipe.ranking_judgement import EvaluateParams, RankingEvaluation, RankingPromotion
+from components.core.recipe.search import NoSearch, SearchConfig, SearchParams
+from components.core.recipe.source import FilesSource, IngestParams, SessionsSource, Source, SyntheticSource
+from components.core.strategy import Config
+
+
+class RankingRecipe(Recipe):
+    """Interactions in, ranked items out."""
+
+    task: Literal["ranking"] = Field(default="ranking", description="what the model is for")
+    source: Source = Field(description="where interactions come from")
+    quality: Quality = Field(default=Quality(), description="what data must be like to go on")
+    prepare: Prepare = Prepare()
+    search: SearchConfig = Field(
+        default=NoSearch(), description="what is decided by a search before the model is trained"
+    )
+    training: RankingTraining = RankingTraining()
+    evaluation: RankingEvaluation = RankingEvaluation()
+    promotion: RankingPromotion = RankingPromotion()
+
+    def _contradictions(self) -> Iterator[str]:
+        missing = sorted(
+            metric
+            for metric in {
+                self.promotion.metric,
+                *self.promotion.floors,
+                *self.promotion.bounds,
+                *(guardrail.metric for guardrail in self.promotion.guardrails),
+            }
+            if int(metric.partition("@")[2]) not in self.evaluation.ks
+        )
+        if missing:
+            yield f"promotion: {missing} is never measured; evaluation.ks is {list(self.evaluation.ks)}"
+        columns = self.source.columns if isinstance(self.source, FilesSource) else None
+        split = self.prepare.split
+        if split.kind == "temporal" and isinstance(self.source, SessionsSource):
+            yield "prepare.split.kind: got 'temporal', which needs timestamps; sessions have none"
+        if split.kind == "temporal" and columns is not None and columns.timestamp is None:
+            yield "prepare.split.kind: got 'temporal', which needs source.columns.timestamp"
+        yield from self._unmeasurable()
+        if self.prepare.min_rating is not None and (columns is None or columns.rating is None):
+            yield f"prepare.min_rating: got {self.prepare.min_rating}, which needs source.columns.rating"
+        yield from super()._contradictions()
+
+    def _unmeasurable(self) -> Iterator[str]:
+        """Bounds on measures of columns that the source has not."""
+        source, quality = self.source, self.quality
+        columns = source.columns if isinstance(source, FilesSource) else None
+        if not isinstance(source, SyntheticSource) and (columns is None or columns.timestamp is None):
+            for place, bound in {
+                "delivery.age_s": quality.delivery.age_s,
+                "previous.gap_s": quality.previous.gap_s,
+                "champion.gap_s": quality.champion.gap_s,
+            }.items():
+                if bound != Bound():
+                    yield f"quality.{place}: has a bound, which needs source.columns.timestamp"
+        if quality.delivery.nulls != Bound() and (columns is None or not columns.features):
+            yield "quality.delivery.nulls: has a bound, which needs source.columns.features"
+
+    def tables(self) -> Collection[str]:
+        """The interactions, and what prepare makes of them."""
+        return ("interactions", *DATASET_TABLES)
+
+    def stage_params(self) -> dict[str, Config]:
+        """Stage name → its parameters."""
+        common = self._common_params()
+        return {
+            "ingest": IngestParams(**common["ingest"], quality=self._quality_of("interactions")),
+            "prepare": PrepareParams(
+                **common["prepare"],
+                expectations=self._quality_of(*DATASET_TABLES).expectations,
+                vocabulary=self.quality.vocabulary,
+            ),
+            "search": SearchParams(**common["search"]),
+            "retrain": RetrainParams(**common["retrain"]),
+            "evaluate": EvaluateParams(**common["evaluate"]),
+            "register": self._register_params(),
+        }
+
+    def _quality_of(self, *tables: str) -> Quality:
+        """The section with the expectations over some tables alone."""
+        chosen = tuple(found for found in self.quality.expectations if found.table in tables)
+        return self.quality.model_copy(update={"expectations": chosen})

@@ -1,0 +1,1 @@
+"""The contract of the interactions artifact, by task."""

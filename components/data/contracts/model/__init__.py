@@ -1,0 +1,1 @@
+"""The contract of the model artifact, by task."""

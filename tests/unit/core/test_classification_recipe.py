@@ -1,0 +1,143 @@
+"""Recipes of the classification task: what they say, and what contradicts."""
+
+from typing import Any
+
+import pytest
+
+from components.catalog import EVALUATE, INGEST, PREPARE, RETRAIN, SEARCH, STAGES
+from components.core.errors import InvalidInputError
+from components.core.recipe import ClassificationRecipe, RankingRecipe, Recipe
+from components.core.recipe.reading import build_recipe
+from components.core.runs import plan
+
+SOURCE = {
+    "kind": "files",
+    "path": "clicks.csv",
+    "label": {"column": "click"},
+    "fields": {
+        "categorical": {"user": "u", "ad": "a"},
+        "numeric": {"age": "age"},
+        "multi_valued": {"tags": {"column": "t"}},
+    },
+    "tables": {
+        "ads": {
+            "path": "s3://b/ads.csv",
+            "field": "ad",
+            "key": "id",
+            "fields": {"categorical": {"brand": "b"}},
+        }
+    },
+}
+
+
+def build(**changes: Any) -> Recipe:
+    document = {"name": "clicks", "task": "classification", "source": SOURCE, **changes}
+    return build_recipe(document, place="clicks")
+
+
+def test_the_task_chooses_the_recipe() -> None:
+    assert isinstance(build(), ClassificationRecipe)
+    ranking = build_recipe({"name": "r", "source": {"kind": "synthetic"}}, place="r")
+    assert isinstance(ranking, RankingRecipe)
+    params = {spec.name: build().stage_params()[spec.name] for spec in STAGES}
+    for spec in (INGEST, PREPARE, SEARCH, RETRAIN, EVALUATE):
+        assert type(params[spec.name]) is spec.params[1]
+        assert spec.parse(params[spec.name].model_dump_json()) == params[spec.name]
+        assert spec.parse(ranking.stage_params()[spec.name].model_dump_json()).task == "ranking"
+
+
+def test_fields_stand_in_the_order_of_their_kinds_and_tables() -> None:
+    recipe = build()
+    kinds = recipe.source.kinds()
+    assert list(kinds) == ["user", "ad", "age", "tags", "brand"]
+    assert kinds["tags"] == "multi_valued"
+    assert recipe.source.locations() == {"source": "clicks.csv", "table_1": "s3://b/ads.csv"}
+    assert recipe.stage_params()["prepare"].kinds == kinds
+
+
+def test_where_files_lie_is_no_part_of_the_key() -> None:
+    moved = {
+        **SOURCE,
+        "path": "elsewhere.csv",
+        "tables": {"ads": {**SOURCE["tables"]["ads"], "path": "x.csv"}},
+    }
+    here, there = (build(source=source).stage_params()["ingest"].identity() for source in (SOURCE, moved))
+    assert here == there
+    assert "seed" not in here
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"task": "regression"}, "task: got 'regression'"),
+        ({"prepare": {"core": 5}}, "prepare.core: unknown key"),
+        ({"prepare": {"split": {"kind": "temporal"}}}, "which needs source.timestamp"),
+        ({"prepare": {"split": {"kind": "leave_one_out"}}}, "prepare.split.kind: got 'leave_one_out'"),
+        ({"prepare": {"split": {"kind": "given"}}}, "source.parts is not set"),
+        (
+            {"prepare": {"encodings": {"fields": {"age": {"kind": "values"}}}}},
+            "prepare.encodings.fields.age.kind: got 'values', but the field is numeric, need quantile",
+        ),
+        ({"prepare": {"encodings": {"fields": {"agee": {"kind": "log2"}}}}}, "there is no such field"),
+        ({"training": {"loss": {"kind": "controlled"}}}, "name its policy with search: {kind: policy"),
+        ({"training": {"loss": {"kind": "weighted", "weights": [1, 0]}}}, "need one for each of 4"),
+        ({"training": {"loss": {"kind": "weighted", "weights": [1, 1, 0, 0]}}}, "add up to 1"),
+        ({"training": {"model": {"kind": "mf"}}}, "training.model.kind: got 'mf'"),
+        ({"training": {"metric": "ndcg@20"}}, "training.metric: got 'ndcg@20'"),
+        ({"search": {"kind": "autosample"}}, "search.kind: got 'autosample'"),
+        ({"search": {"kind": "autoloss", "batches": "train", "lookahead": 0.1}}, "batches is 'train'"),
+        ({"search": {"kind": "autoloss", "losses": [{"kind": "focal"}] * 2}}, "each kind at most once"),
+        ({"search": {"kind": "bohb", "min_epochs": 20}}, "need at most epochs, 9"),
+        ({"evaluation": {"slices": ["colour"]}}, "evaluation.slices.0: got 'colour', need one of the fields"),
+        ({"promotion": {"guardrails": [{"metric": "auc", "field": "ad"}]}}, "need both or none"),
+        (
+            {"promotion": {"guardrails": [{"metric": "auc", "field": "x", "value": "1"}]}},
+            "guardrails.0.field: got 'x'",
+        ),
+        ({"quality": {"previous": {"gap_s": {"min": 0}}}}, "previous.gap_s: has a bound"),
+        (
+            {
+                "quality": {
+                    "expectations": [
+                        {
+                            "expect": "expect_column_values_to_be_unique",
+                            "table": "users",
+                            "arguments": {"column": "a"},
+                        }
+                    ]
+                }
+            },
+            "quality.expectations.0.table: got 'users'",
+        ),
+        ({"source": {**SOURCE, "fields": {}, "tables": {}}}, "need at least one"),
+        ({"source": {**SOURCE, "fields": {"categorical": {"label": "l"}}}}, "need names other than"),
+        ({"source": {**SOURCE, "label": {"classes": ["1", "1"]}}}, "need each value once"),
+        (
+            {"source": {**SOURCE, "label": {"positive_from": 4, "classes": ["a", "b"]}}},
+            "leave classes out",
+        ),
+        (
+            {
+                "source": {
+                    **SOURCE,
+                    "label": {"classes": ["1", "2", "3"]},
+                },
+                "promotion": {"limits": {"calibration": {"max": 1.1}}},
+            },
+            "promotion.limits.calibration: is of two classes",
+        ),
+    ],
+)
+def test_mistakes_are_told_with_their_place(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        build(**changes)
+    assert told in str(raised.value)
+
+
+def test_a_policy_is_an_input_of_the_search() -> None:
+    recipe = build(search={"kind": "policy", "uri": "s3://b/policy/abc"})
+    todo = plan(recipe, SEARCH, {"dataset": "/artifacts/dataset"})
+    assert todo.inputs == {"dataset": "/artifacts/dataset", "policy": "s3://b/policy/abc"}
+    other = build(search={"kind": "policy", "uri": "elsewhere"})
+    assert todo.params.identity() == other.stage_params()["search"].identity()
+    assert plan(build(), SEARCH, {"dataset": "/d"}).inputs == {"dataset": "/d"}
