@@ -4,19 +4,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Final, final
+from typing import Final, Protocol, final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from components.core.columns import ITEM_ID, TIMESTAMP, USER_ID
-from components.data.scanning import count_values
+from components.core.columns import ITEM_ID, USER_ID
+from components.data.scanning import count_values, time_range
 
 Counts = npt.NDArray[np.int64]
 _NUM_DRAWS: Final = 10
 _PAIR: Final = [USER_ID, ITEM_ID]
 _MATCHED: Final = 4_000_000  # interactions that are looked up at a time
+
+
+class Timed(Protocol):
+    """A delivery whose rows may have times."""
+
+    @property
+    def times(self) -> tuple[int, int] | None:
+        """Of the first and the last row, in seconds since 1970; None without timestamps."""
+        ...
 
 
 @final
@@ -44,13 +53,7 @@ class Interactions:
     @cached_property
     def times(self) -> tuple[int, int] | None:
         """Of the first and the last interaction, in seconds since 1970; None without timestamps."""
-        if TIMESTAMP not in self.schema:
-            return None
-        time = pl.col(TIMESTAMP)
-        first, last = (
-            self.rows.select(time.min().alias("first"), time.max()).collect(engine="streaming").row(0)
-        )
-        return first, last
+        return time_range(self.rows)
 
     def ranges(self) -> Iterator[pl.Expr]:
         """Conditions that cut the rows into ranges of users."""
@@ -101,7 +104,7 @@ def compare(now: Interactions, before: Interactions, generator: np.random.Genera
         popularity=distance(item_now, item_before),
         activity=distance(active_now, active_before),
         repeated=_repeated(now, before) / len(now) if same_ids else 0.0,
-        gap_s=_gap(now, before),
+        gap_s=gap(now, before),
         popularity_by_chance=chance_distance(item_now, item_before, generator),
         activity_by_chance=chance_distance(active_now, active_before, generator),
         same_ids=same_ids,
@@ -172,9 +175,14 @@ def null_share(now: Interactions, columns: Sequence[str]) -> float | None:
     return float(sum(missing.collect(engine="streaming").row(0))) / (len(now) * len(columns))
 
 
-def age(now: Interactions, now_s: float) -> float | None:
-    """Seconds from the last interaction to a moment; None without timestamps."""
+def age(now: Timed, now_s: float) -> float | None:
+    """Seconds from the last row to a moment; None without timestamps."""
     return None if now.times is None else now_s - now.times[1]
+
+
+def gap(now: Timed, before: Timed) -> float | None:
+    """Seconds from the last row of a delivery to the first of a later one; None without timestamps."""
+    return float(now.times[0] - before.times[1]) if now.times and before.times else None
 
 
 def _repeated(now: Interactions, before: Interactions) -> int:
@@ -190,10 +198,6 @@ def _missing(these: Counts, those: Counts) -> float:
     """Share of the ids here that are not there."""
     here = these > 0
     return float(np.count_nonzero(here & (those == 0)) / np.count_nonzero(here))
-
-
-def _gap(now: Interactions, before: Interactions) -> float | None:
-    return float(now.times[0] - before.times[1]) if now.times and before.times else None
 
 
 def _relative_entropy(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> float:

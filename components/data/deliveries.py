@@ -6,19 +6,20 @@ from itertools import takewhile
 from typing import Any, Final
 
 from components.core.manifest import MANIFEST, InputEntry, Manifest, read_manifest
-from components.core.recipe import IngestParams
+from components.core.recipe import IngestExamplesParams, IngestParams
 from components.core.store import open_store
 
 _MAKING: Final = ("kind", "max_session_length", "min_count")  # what a source makes interactions by
 Raw = tuple[tuple[str, str | int | None], ...]
 
 
-def find_previous(params: IngestParams, named: Mapping[str, InputEntry]) -> str | None:
+def find_previous(params: IngestParams | IngestExamplesParams, named: Mapping[str, InputEntry]) -> str | None:
     """URI of the delivery that was accepted last before this one, or None.
 
     A delivery is its raw data; one that a gate stopped is none. If this one was accepted already and is
     read again, it is compared with what came before it then, never with itself or what followed. What
-    was made into interactions in another way, say with another `min_count`, is no measure for it.
+    was made into interactions in another way, say with another `min_count`, or for another task, is no
+    measure for it.
     """
     readings: dict[Raw, str | None] = {}  # in the order in which deliveries were first accepted
     for place, manifest in sorted(_accepted(params.deliveries), key=lambda found: found[1].ended):
@@ -45,8 +46,10 @@ def _raw(inputs: Mapping[str, InputEntry], seed: int | None) -> Raw:
     return tuple(files) or (("seed", seed),)
 
 
-def _made_alike(params: IngestParams, earlier: Mapping[str, Any]) -> bool:
-    """Whether equal rows became equal interactions. With another format, other columns or another type of
-    ids they should too; where they do not, the gates shall speak."""
+def _made_alike(params: IngestParams | IngestExamplesParams, earlier: Mapping[str, Any]) -> bool:
+    """Whether equal rows became equal interactions. With another format, other columns or fields or another
+    type of ids they should too; where they do not, the gates shall speak."""
     source = params.source.identity()
-    return all(source.get(name) == earlier["source"].get(name) for name in _MAKING)
+    return params.task == earlier.get("task") and all(
+        source.get(name) == earlier["source"].get(name) for name in _MAKING
+    )

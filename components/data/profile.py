@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from components.core.columns import ITEM_ID, PART, PARTS, RATING, TIMESTAMP, USER_ID
+from components.core.columns import ITEM_ID, PART, PARTS, RATING, USER_ID
 from components.data.parquet import TableFile
-from components.data.scanning import count_values, scan_table
+from components.data.scanning import count_values, scan_table, time_range
 
 _QUANTILES: Final = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9, "q99": 0.99, "max": 1.0}
 
@@ -30,9 +30,9 @@ def describe(path: Path) -> dict[str, Any]:
         "interactions_per_user": _quantiles(by_user),
         "popularity": _quantiles(by_item),
         "popularity_histogram": _histogram(by_item),
-        "parts": _parts(table) if PART in columns else None,
+        "parts": count_parts(table),
         "rating": _quantiles(TableFile(path).values(RATING)) if RATING in columns else None,
-        "time_range": _time_range(table) if TIMESTAMP in columns else None,
+        "time_range": told_times(table),
     }
 
 
@@ -51,15 +51,18 @@ def _histogram(counts: npt.NDArray[np.int64]) -> list[Mapping[str, int]]:
     ]
 
 
-def _parts(table: pl.LazyFrame) -> dict[str, int]:
+def count_parts(table: pl.LazyFrame) -> dict[str, int] | None:
+    """Rows of each part; None where the source comes in none."""
+    if PART not in table.collect_schema():
+        return None
     counts = dict(count_values(table, PART).iter_rows())
     return {part: counts[part] for part in PARTS if part in counts}
 
 
-def _time_range(table: pl.LazyFrame) -> dict[str, str]:
-    time = pl.col(TIMESTAMP)
-    first, last = table.select(time.min().alias("first"), time.max()).collect(engine="streaming").row(0)
-    return {
-        "first": datetime.fromtimestamp(first, UTC).isoformat(),
-        "last": datetime.fromtimestamp(last, UTC).isoformat(),
-    }
+def told_times(table: pl.LazyFrame) -> dict[str, str] | None:
+    """When the first and the last row happened; None without timestamps."""
+    found = time_range(table)
+    if found is None:
+        return None
+    first, last = (datetime.fromtimestamp(seconds, UTC).isoformat() for seconds in found)
+    return {"first": first, "last": last}

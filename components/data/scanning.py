@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from components.core.columns import TIMESTAMP
 from components.data.parquet import TableFile
 
 _PART_ROWS: Final = 1 << 20
@@ -23,9 +25,37 @@ def count_values(table: pl.LazyFrame, column: str) -> pl.DataFrame:
     return counted.collect(engine="streaming").sort(column)
 
 
+def time_range(table: pl.LazyFrame) -> tuple[int, int] | None:
+    """Of the first and the last row, in seconds since 1970; None without timestamps."""
+    if TIMESTAMP not in table.collect_schema():
+        return None
+    time = pl.col(TIMESTAMP)
+    first, last = table.select(time.min().alias("first"), time.max()).collect(engine="streaming").row(0)
+    return first, last
+
+
+def num_repeated(file: TableFile, columns: Sequence[str]) -> int:
+    """How many rows are equal to an earlier one, but for collisions of 64 bits; holds eight bytes a row."""
+    hash_N = np.empty(file.num_rows, np.uint64)
+    start = 0
+    for part in file.parts(columns):
+        hash_N[start : start + part.num_rows] = pl.DataFrame(part).hash_rows().to_numpy()
+        start += part.num_rows
+    hash_N.sort()
+    return int(np.count_nonzero(hash_N[1:] == hash_N[:-1]))
+
+
 def num_out_of_order(file: TableFile, *columns: str) -> int:
     """How many rows do not come after the row before them; of equals the second does not."""
     return _count_steps(file, columns, back_only=False)
+
+
+def parts_of(file: TableFile, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns in parts of consecutive rows; at least one part."""
+    if file.num_rows:
+        yield from file.parts(columns, _PART_ROWS)
+    else:
+        yield file.read(columns)
 
 
 def parts_by(file: TableFile, column: str, columns: Sequence[str]) -> Iterator[pa.Table]:

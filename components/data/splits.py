@@ -3,7 +3,6 @@
 A split is `split(config, positives, seed) -> Parts`.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,16 +15,15 @@ import pyarrow as pa
 from components.core.columns import PARTS
 from components.core.errors import InvalidInputError
 from components.core.recipe.prepare import GivenSplit, LeaveOneOutSplit, RandomSplit, TemporalSplit
+from components.data.hashes import Hashes, hash_texts, mixed
 from components.data.vocabulary import count_codes
 
 TRAIN: Final = PARTS.index("train")
 VALID: Final = PARTS.index("valid")
 TEST: Final = PARTS.index("test")
 Parts = npt.NDArray[np.int8]  # for each interaction, the place of its part in PARTS
-_Hashes = npt.NDArray[np.uint64]
 _MIN_TO_LEAVE_OUT: Final = 3
 _SORTED: Final = 1 << 20  # about so many interactions are worked on at a time
-_HASHED: Final = 1 << 16  # ids that are Python's at a time
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def random(split: RandomSplit, positives: Positives, seed: int) -> Parts:
     and go, but for the few that lie where two parts meet: a model of yesterday is tested on hardly
     anything that it trained on.
     """
-    return _dealt(_hashes(positives, seed), split.ratio)
+    return dealt(_hashes(positives, seed), split.ratio)
 
 
 def temporal(split: TemporalSplit, positives: Positives, seed: int) -> Parts:
@@ -66,7 +64,7 @@ def temporal(split: TemporalSplit, positives: Positives, seed: int) -> Parts:
         raise InvalidInputError(
             "prepare.split: got temporal, but the source has no times; map `source.columns.timestamp`"
         )
-    return _dealt(positives.timestamp_N, split.ratio)
+    return dealt(positives.timestamp_N, split.ratio)
 
 
 def leave_one_out(split: LeaveOneOutSplit, positives: Positives, seed: int) -> Parts:
@@ -123,7 +121,7 @@ def sizes(count: int, ratio: Sequence[float]) -> list[int]:
     return whole
 
 
-def _dealt(key_N: npt.NDArray[Any], ratio: Sequence[float]) -> Parts:
+def dealt(key_N: npt.NDArray[Any], ratio: Sequence[float]) -> Parts:
     """By the order of the keys, equal ones by their places. Only the keys where two parts meet are looked
     for, so nothing is sorted."""
     part_N = np.full(len(key_N), TRAIN, np.int8)
@@ -137,29 +135,13 @@ def _dealt(key_N: npt.NDArray[Any], ratio: Sequence[float]) -> Parts:
     return part_N
 
 
-def _hashes(positives: Positives, seed: int) -> _Hashes:
+def _hashes(positives: Positives, seed: int) -> Hashes:
     """A number of 64 bits for each pair that depends on its ids and the seed, on no place, no platform and
     no version of a library."""
-    user_U, item_I = _id_hashes(positives.user_ids), _id_hashes(positives.item_ids)
-    item_I = _mixed(item_I + _mixed(np.array([seed], np.uint64)))
+    user_U, item_I = hash_texts(positives.user_ids), hash_texts(positives.item_ids)
+    item_I = mixed(item_I + mixed(np.array([seed], np.uint64)))
     hash_N = np.empty(len(positives), np.uint64)
     for start in range(0, len(positives), _SORTED):
         some = slice(start, start + _SORTED)
-        hash_N[some] = _mixed(user_U[positives.user_N[some]] + item_I[positives.item_N[some]])
+        hash_N[some] = mixed(user_U[positives.user_N[some]] + item_I[positives.item_N[some]])
     return hash_N
-
-
-def _id_hashes(ids: pa.Array) -> _Hashes:
-    hash_N = np.empty(len(ids), np.uint64)
-    for start in range(0, len(ids), _HASHED):
-        some = ids[start : start + _HASHED].to_pylist()
-        digests = [hashlib.blake2b(str(id_).encode(), digest_size=8).digest() for id_ in some]
-        hash_N[start : start + len(some)] = np.frombuffer(b"".join(digests), "<u8")
-    return hash_N
-
-
-def _mixed(x_N: _Hashes) -> _Hashes:
-    """The finaliser of SplitMix64, a bijection in which every bit depends on all (Steele et al. 2014)."""
-    x_N = (x_N ^ (x_N >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x_N = (x_N ^ (x_N >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x_N ^ (x_N >> np.uint64(31))

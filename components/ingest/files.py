@@ -1,19 +1,21 @@
 """Interactions from files."""
 
-import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from components.core import columns
-from components.core.errors import InvalidInputError
-from components.core.recipe.source import FilesSource
-from components.data.normalize import normalize
-from components.ingest.batch import Batch
+import polars as pl
 
-logger = logging.getLogger(__name__)
+from components.core import columns
+from components.core.columns import ITEM_ID, RATING, TIMESTAMP, USER_ID
+from components.core.errors import InvalidInputError
+from components.core.recipe.source import Columns, FilesSource
+from components.data.formats.raw import Wanted
+from components.data.normalize import TEXT, Checks, Meaning, normalize, number, timestamp
+from components.ingest.batch import Batch
+from components.ingest.reading import given, read_raw
+
 _RESERVED = {
-    columns.USER_ID, columns.ITEM_ID, columns.RATING, columns.TIMESTAMP, columns.PART,
+    USER_ID, ITEM_ID, RATING, TIMESTAMP, columns.PART,
     columns.FILE, columns.LINE, columns.REASON, columns.USER, columns.ITEM,
 }  # fmt: skip
 
@@ -22,7 +24,7 @@ def read(source: FilesSource, inputs: Mapping[str, Path], seed: int) -> Iterator
     """Every row of every file, in the order of the parts and then of the files' names.
 
     Args:
-        inputs: `source`, or one directory for each part; the files stand below it in numbered folders.
+        inputs: `source`, or one directory for each part.
         seed: not needed; every source takes one.
 
     Raises:
@@ -31,28 +33,48 @@ def read(source: FilesSource, inputs: Mapping[str, Path], seed: int) -> Iterator
     taken = sorted(_RESERVED & source.columns.features.keys())
     if taken:
         raise InvalidInputError(f"source.columns.features: got {taken}, need other names: these are taken")
-    missing = sorted(source.locations().keys() - inputs.keys())
-    if missing:
-        raise InvalidInputError(f"ingest: need the inputs {', '.join(missing)}, got {sorted(inputs)}")
-    named = _names({name: inputs[name] for name in source.locations()})
-    reader = type(source.format).load()
-    for (part, path), name in named.items():
-        count = 0
-        for raw in reader(source.format, path, name, source.columns):
-            rows = normalize(raw, source, name)
-            count += len(rows.frame) + len(rows.rejected)
-            yield Batch(name, None if source.parts is None else part, rows)
-        if not count:
-            logger.warning("%s: holds no rows", name)
+    places, meaning = given(inputs, source.locations()), meaning_of(source)
+    for part, name, raw in read_raw(source.format, places, wanted(source.columns)):
+        yield Batch(name, None if source.parts is None else part, normalize(raw, meaning, name))
 
 
-def _names(places: Mapping[str, Path]) -> dict[tuple[str, Path], str]:
-    """What to call each file: its name, with what tells it apart before it where two have the same."""
-    files = [
-        (part, path) for part, place in places.items() for path in sorted(place.rglob("*")) if path.is_file()
+def wanted(columns: Columns) -> dict[str, Wanted]:
+    """Name in the interactions table → the file's column, for every column that is asked for."""
+    found = {USER_ID: Wanted(columns.user, "id"), ITEM_ID: Wanted(columns.item, "id")}
+    for name, ref in ((RATING, columns.rating), (TIMESTAMP, columns.timestamp)):
+        if ref is not None:
+            found[name] = Wanted(ref, "number")
+    return found | {name: Wanted(ref, "any") for name, ref in sorted(columns.features.items())}
+
+
+def meaning_of(source: FilesSource) -> Meaning:
+    """What the columns of a source's interactions hold."""
+
+    def meaning(column: str, kind: pl.DataType) -> tuple[pl.Expr, Checks]:
+        if column in {USER_ID, ITEM_ID}:
+            return _id(pl.col(column), kind, source)
+        if column == RATING:
+            return number(pl.col(column), kind)
+        if column == TIMESTAMP:
+            return timestamp(pl.col(column), kind, source.timestamp_unit)
+        if kind.is_nested():
+            raise TypeError("single values")
+        return pl.col(column).cast(pl.String), []
+
+    return meaning
+
+
+def _id(raw: pl.Expr, kind: pl.DataType, source: FilesSource) -> tuple[pl.Expr, Checks]:
+    if kind not in TEXT and not kind.is_integer():
+        raise TypeError("text or integers")
+    text = raw.cast(pl.String)
+    empty = (text.is_null() | (text.str.strip_chars() == ""), "is empty")
+    if source.ids == "integer":
+        value = raw.cast(pl.Int64, strict=False)
+        return value, [empty, (value.is_null(), "is not an integer")]
+    limit = source.max_id_length
+    return text, [
+        empty,
+        (text.str.contains("\n", literal=True), "holds a line break; is a quote never closed?"),
+        (text.str.len_chars() > limit, f"is longer than {limit} characters"),
     ]
-    count = Counter(path.name for _, path in files)
-    return {
-        (part, path): path.name if count[path.name] == 1 else f"{part}/{path.parent.name}/{path.name}"
-        for part, path in files
-    }

@@ -29,8 +29,8 @@ def read(source: SyntheticSource, inputs: Mapping[str, Path], seed: int) -> Iter
     user, item = _interactions(source, generator)
     frame = pl.DataFrame(
         {
-            USER_ID: _names("u", user, source.num_users),
-            ITEM_ID: _names("i", item, source.num_items),
+            USER_ID: names("u", user, source.num_users),
+            ITEM_ID: names("i", item, source.num_items),
             TIMESTAMP: _START + generator.integers(0, _SPAN_S, len(user)),
         }
     )
@@ -81,6 +81,7 @@ class _Catalogue:
         return item_N
 
 
-def _names(letter: str, number_N: Ids, count: int) -> list[str]:
+def names(letter: str, number_N: Ids, count: int) -> list[str]:
+    """Names of equal length: the letter, and a number below `count`."""
     width = len(str(count))
     return [f"{letter}{number:0{width}d}" for number in number_N.tolist()]

@@ -1,24 +1,29 @@
 """Adjacency lists: a user and the items they interacted with on each line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from components.core.columns import ITEM_ID, USER_ID
 from components.core.errors import InvalidInputError
-from components.core.recipe.source import AdjacencyFormat, Columns
+from components.core.recipe.source import AdjacencyFormat
 from components.data.formats.lines import read_blocks
-from components.data.formats.raw import RawBatch, mapped
+from components.data.formats.raw import RawBatch, Wanted
 
 
-def read(format: AdjacencyFormat, path: Path, name: str, columns: Columns) -> Iterator[RawBatch]:  # noqa: A002
+def read(
+    format: AdjacencyFormat,  # noqa: A002
+    path: Path,
+    name: str,
+    wanted: Mapping[str, Wanted],
+) -> Iterator[RawBatch]:
     """One row for each item of each line; a user without items has none.
 
     Raises:
         InvalidInputError: more than users and items is asked for, or the file is not readable text.
     """
-    more = mapped(columns).keys() - {USER_ID, ITEM_ID}
+    more = wanted.keys() - {USER_ID, ITEM_ID}
     if more:
         raise InvalidInputError(f"{name}: columns: adjacency lists hold no {', '.join(sorted(more))}")
     for number, text in read_blocks(path, name):

@@ -3,7 +3,7 @@
 import csv
 import gzip
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BufferedReader, TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
@@ -17,12 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from components.core.errors import InvalidInputError
-from components.core.recipe.source import Columns, DelimitedFormat
+from components.core.recipe.source import DelimitedFormat
 from components.data.formats.raw import (
     BATCH_BYTES,
     LINE_BREAK,
     RawBatch,
     Rejected,
+    Wanted,
     open_text,
     resolve,
     split_lines,
@@ -33,7 +34,12 @@ Numbers = npt.NDArray[np.int64]
 _MAX_BREAKS = 100  # a row over more lines than this is rows that an unclosed quote ate
 
 
-def read(format: DelimitedFormat, path: Path, name: str, columns: Columns) -> Iterator[RawBatch]:  # noqa: A002
+def read(
+    format: DelimitedFormat,  # noqa: A002
+    path: Path,
+    name: str,
+    wanted: Mapping[str, Wanted],
+) -> Iterator[RawBatch]:
     """Rows of a delimited file; rows with too many or too few fields are rejected, a line of no characters
     is no row, wherever it stands.
 
@@ -45,7 +51,7 @@ def read(format: DelimitedFormat, path: Path, name: str, columns: Columns) -> It
         fields = _first_row(file, line, name, format)
         if not fields:
             return
-        positions = resolve(columns, fields, name, header=format.header)
+        positions = resolve(wanted, fields, name, header=format.header)
         if format.header:
             line += 1 + sum(len(LINE_BREAK.findall(field)) for field in fields)
         else:

@@ -3,46 +3,49 @@
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.json
 
-from components.core.columns import ITEM_ID, RATING, TIMESTAMP, USER_ID
 from components.core.errors import InvalidInputError
-from components.core.recipe.source import Columns, JsonLinesFormat
+from components.core.recipe.source import JsonLinesFormat
 from components.data.formats.lines import read_blocks
-from components.data.formats.raw import RawBatch, Rejected, mapped
+from components.data.formats.raw import RawBatch, Rejected, Wanted
 
-_ID_TYPES = {str, int, type(None)}
+_NUM_FIRST: Final = 32  # lines that say of which types a block's values are
+_LARGE: Final = 2**63  # beyond it a whole number is written as a float
+_ID_TYPES: Final = {str, int, type(None)}
 _Row = tuple[int, dict[str, Any]]
 
 
-def read(format: JsonLinesFormat, path: Path, name: str, columns: Columns) -> Iterator[RawBatch]:  # noqa: A002
-    """Rows of a JSON Lines file; lines that hold no object are rejected.
+def read(
+    format: JsonLinesFormat,  # noqa: A002
+    path: Path,
+    name: str,
+    wanted: Mapping[str, Wanted],
+) -> Iterator[RawBatch]:
+    """Rows of a JSON Lines file; lines that hold no object are rejected, and objects with values that a
+    column does not hold.
 
     Raises:
         InvalidInputError: a column stands in no row of the first block, or the file is not readable text.
     """
-    wanted = mapped(columns)
-    numbered = {target: ref for target, ref in wanted.items() if isinstance(ref, int)}
+    numbered = {target: column.ref for target, column in wanted.items() if isinstance(column.ref, int)}
     if numbered:
         raise InvalidInputError(f"{name}: columns: got the positions {numbered}, need names of keys")
-    keys = {target: str(ref) for target, ref in wanted.items()}
     for number, text in read_blocks(path, name):
-        yield _uniform(number, text, keys) or _any(number, text, keys, name)
+        yield _uniform(number, text, wanted) or _any(number, text, wanted, name)
 
 
-def _uniform(number: int, text: str, keys: Mapping[str, str]) -> RawBatch | None:
+def _uniform(number: int, text: str, wanted: Mapping[str, Wanted]) -> RawBatch | None:
     """A block in which every line is an object with values of the same types as its first: Arrow parses
     it several times as fast as Python. None for any other."""
-    first = _parse(text.partition("\n")[0], keys)
-    if not isinstance(first, dict):
-        return None
-    types = {key: _arrow_type(target, first.get(key)) for target, key in keys.items()}
-    if not all(types.values()):
+    types = _arrow_types([_parse(line) for line in islice(io.StringIO(text), _NUM_FIRST)], wanted)
+    if types is None:
         return None
     options = pa.json.ParseOptions(
         explicit_schema=pa.schema(list(types.items())), unexpected_field_behavior="ignore"
@@ -54,34 +57,54 @@ def _uniform(number: int, text: str, keys: Mapping[str, str]) -> RawBatch | None
         return None
     if table.num_rows != text.count("\n") + 1:
         return None
-    frame = pl.DataFrame({target: pl.Series(table[key]) for target, key in keys.items()})
+    frame = pl.DataFrame({target: pl.Series(table[str(column.ref)]) for target, column in wanted.items()})
     lines = pl.int_range(number, number + len(frame), eager=True)
     return RawBatch(frame, lines, _Content(text, number, lines))
 
 
-def _arrow_type(target: str, value: Any) -> pa.DataType | None:
+def _arrow_types(
+    rows: Sequence[dict[str, Any] | str | None], wanted: Mapping[str, Wanted]
+) -> dict[str, pa.DataType] | None:
+    """The type of each key's values, by the first that is there; None where they have none in common."""
+    found: dict[str, pa.DataType] = {}
+    for column in wanted.values():
+        key = str(column.ref)
+        there = [row[key] for row in rows if isinstance(row, dict) and row.get(key) is not None]
+        kind = _arrow_type(there[0], column) if there else None
+        if kind is None or found.setdefault(key, kind) != kind:
+            return None
+    return found
+
+
+def _arrow_type(value: Any, column: Wanted) -> pa.DataType | None:
     if isinstance(value, str):
         return pa.string()
-    if target in {USER_ID, ITEM_ID}:
-        return pa.int64() if type(value) is int else None
-    return pa.float64() if target in {RATING, TIMESTAMP} and type(value) in {int, float} else None
+    if isinstance(value, list) and column.separator is not None:
+        return pa.list_(pa.string())
+    if column.holds == "number":
+        return pa.float64() if type(value) in {int, float} else None
+    return pa.int64() if type(value) is int else None
 
 
-def _any(number: int, text: str, keys: Mapping[str, str], name: str) -> RawBatch:
+def _any(number: int, text: str, wanted: Mapping[str, Wanted], name: str) -> RawBatch:
     """Any block, line by line."""
     kept: list[_Row] = []
     rejected: list[Rejected] = []
     for line, content in enumerate(text.split("\n"), start=number):
-        row = _parse(content, keys)
+        row = _parse(content)
+        if isinstance(row, dict):
+            row = _refusal(row, wanted) or row
         if isinstance(row, str):
             rejected.append(Rejected(line, row, content))
         elif row is not None:
             kept.append((line, row))
     if number == 1 and kept:
-        _require(set(keys.values()), kept, name)
+        _require({str(column.ref) for column in wanted.values()}, kept, name)
     frame = pl.DataFrame(
-        {target: [_text(target, row.get(key)) for _, row in kept] for target, key in keys.items()},
-        schema=dict.fromkeys(keys, pl.String),
+        [
+            _series(target, [row.get(str(column.ref)) for _, row in kept], column)
+            for target, column in wanted.items()
+        ]
     )
     lines = pl.Series([line for line, _ in kept], dtype=pl.Int64)
     return RawBatch(frame, lines, _Content(text, number, lines), rejected)
@@ -96,7 +119,7 @@ class _Content:
         return [texts[line - self._first] for line in self._lines[list(positions)]]
 
 
-def _parse(text: str, keys: Mapping[str, str]) -> dict[str, Any] | str | None:
+def _parse(text: str) -> dict[str, Any] | str | None:
     """The object on a line, or why there is none; None for an empty line."""
     if not text.strip():
         return None
@@ -106,12 +129,20 @@ def _parse(text: str, keys: Mapping[str, str]) -> dict[str, Any] | str | None:
             json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (json.JSONDecodeError, RecursionError, UnicodeEncodeError):
         return "is not JSON"
-    if not isinstance(row, dict):
-        return "is not a JSON object"
-    for target in (USER_ID, ITEM_ID):
-        if type(row.get(keys[target])) not in _ID_TYPES:
+    return row if isinstance(row, dict) else "is not a JSON object"
+
+
+def _refusal(row: Mapping[str, Any], wanted: Mapping[str, Wanted]) -> str | None:
+    """Which value is not what its column holds, if one is not."""
+    for target, column in wanted.items():
+        value = row.get(str(column.ref))
+        if column.holds == "id" and type(value) not in _ID_TYPES:
             return f"{target} is neither text nor an integer"
-    return row
+        if column.holds == "single":
+            several = value if column.separator is not None and isinstance(value, list) else [value]
+            if any(isinstance(one, list | dict) for one in several):
+                return f"{target} holds what is nested"
+    return None
 
 
 def _require(keys: set[str], rows: Sequence[_Row], name: str) -> None:
@@ -126,12 +157,24 @@ def _require(keys: set[str], rows: Sequence[_Row], name: str) -> None:
     )
 
 
-def _text(target: str, value: Any) -> str | None:
-    """A value as text; None for what cannot stand in its column."""
+def _series(target: str, values: Sequence[Any], column: Wanted) -> pl.Series:
+    """Values as text; as lists of text where one of them is a list."""
+    if column.separator is None or not any(isinstance(value, list) for value in values):
+        return pl.Series(target, [_text(value, column) for value in values], pl.String)
+    lists = [_list(value, column) for value in values]
+    return pl.Series(target, lists, pl.List(pl.String))
+
+
+def _list(value: Any, column: Wanted) -> list[str | None] | None:
+    if value is None:
+        return None
+    several = value.split(column.separator) if isinstance(value, str) else value
+    return [_text(one, column) for one in (several if isinstance(several, list) else [several])]
+
+
+def _text(value: Any, column: Wanted) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    if target in {USER_ID, ITEM_ID}:
-        return str(value)
-    if target in {RATING, TIMESTAMP}:
-        return str(value) if type(value) in {int, float} else None
+    if column.holds == "single" and isinstance(value, float) and value.is_integer() and abs(value) < _LARGE:
+        value = int(value)  # 5.0 is the value 5
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,6 +1,6 @@
 """Parquet files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -8,13 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import InvalidInputError
-from components.core.recipe.source import Columns, ParquetFormat
-from components.data.formats.raw import RawBatch, resolve
+from components.core.recipe.source import ParquetFormat
+from components.data.formats.raw import RawBatch, Wanted, resolve
 
 _BATCH_ROWS = 1 << 18
 
 
-def read(format: ParquetFormat, path: Path, name: str, columns: Columns) -> Iterator[RawBatch]:  # noqa: A002
+def read(
+    format: ParquetFormat,  # noqa: A002
+    path: Path,
+    name: str,
+    wanted: Mapping[str, Wanted],
+) -> Iterator[RawBatch]:
     """Rows of a Parquet file.
 
     Raises:
@@ -25,10 +30,10 @@ def read(format: ParquetFormat, path: Path, name: str, columns: Columns) -> Iter
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            positions = resolve(columns, names, name)
-            wanted = [names[position] for position in positions.values()]
+            positions = resolve(wanted, names, name)
+            columns = [names[position] for position in positions.values()]
             line = 1
-            for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
+            for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
                 frame = pl.DataFrame(
                     {target: pl.Series(batch.column(names[place])) for target, place in positions.items()}
                 )

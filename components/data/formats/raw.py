@@ -4,18 +4,17 @@ import contextlib
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, final
 
 import polars as pl
 import pyarrow as pa
 
-from components.core.columns import ITEM_ID, RATING, TIMESTAMP, USER_ID
 from components.core.errors import InvalidInputError
-from components.core.recipe.source import ColumnRef, Columns
+from components.core.recipe.source import ColumnRef
 
 BATCH_BYTES = 16 << 20  # of text, before it is parsed
 LINE_BREAK = re.compile(r"\r\n?|\n")
@@ -37,12 +36,30 @@ def split_lines(line: int, reason: str, text: str) -> list[Rejected]:
     return [Rejected(line + n, reason, part) for n, part in enumerate(parts)]
 
 
+@final
+@dataclass(frozen=True)
+class Wanted:
+    """A column that is asked for.
+
+    Attributes:
+        ref: its header name, or its position from 0.
+        holds: what, where the file says of its values more than their text: `id` text or integers, `single`
+            text, numbers, true or false, `number` those that are read faster as numbers, `any` also what is
+            nested, as JSON.
+        separator: between two values in the text of a column that holds several; None where it holds one.
+    """
+
+    ref: ColumnRef
+    holds: Literal["id", "single", "number", "any"]
+    separator: str | None = None
+
+
 @dataclass(frozen=True)
 class RawBatch:
     """Rows as they stand in the file.
 
     Attributes:
-        frame: columns under their names in the interactions table, values still as found.
+        frame: columns under the names that they were asked for by, values still as found.
         lines: the line on which each row starts, int64.
         content: the text of the rows at some positions, for messages.
         rejected: rows in which no columns could be told apart.
@@ -54,26 +71,16 @@ class RawBatch:
     rejected: Sequence[Rejected] = ()
 
 
-def mapped(columns: Columns) -> dict[str, ColumnRef]:
-    """Name in the interactions table → the file's column, for every column that is asked for."""
-    wanted = {
-        USER_ID: columns.user,
-        ITEM_ID: columns.item,
-        RATING: columns.rating,
-        TIMESTAMP: columns.timestamp,
-        **dict(sorted(columns.features.items())),
-    }
-    return {name: ref for name, ref in wanted.items() if ref is not None}
-
-
-def resolve(columns: Columns, found: Sequence[str], name: str, *, header: bool = True) -> dict[str, int]:
-    """Name in the interactions table → position of its column.
+def resolve(
+    wanted: Mapping[str, Wanted], found: Sequence[str], name: str, *, header: bool = True
+) -> dict[str, int]:
+    """Name of a column that is asked for → position of the file's.
 
     Raises:
         InvalidInputError: a column is missing or ambiguous; names all such columns.
     """
     positions, problems = {}, []
-    for target, ref in mapped(columns).items():
+    for target, ref in ((target, column.ref) for target, column in wanted.items()):
         if isinstance(ref, int):
             if ref in range(len(found)):
                 positions[target] = ref

@@ -14,7 +14,7 @@ from components.core.recipe import IngestParams
 from components.core.recipe.quality import Quality
 from components.core.recipe.source import FilesSource, SessionsSource
 from components.core.stage import StageResult, execute
-from components.data.contracts.interactions import validate
+from components.data.contracts.interactions.ranking import validate
 
 DAYS = {
     "monday": "a,x\nb,x\nc,y\n",

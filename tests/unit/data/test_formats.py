@@ -22,6 +22,7 @@ from components.core.recipe.source import (
 )
 from components.data.formats import delimited, jsonlines, raw
 from components.data.formats.raw import RawBatch, Rejected
+from components.ingest.files import wanted
 
 DEFAULT, POSITIONS = Columns(), Columns(user=0, item=1)
 
@@ -30,7 +31,7 @@ def read(kind, path: Path, columns: Columns = DEFAULT) -> tuple[list[tuple], lis
     """Every row with its line, and every rejected one."""
     rows: list[tuple] = []
     rejected: list[Rejected] = []
-    for batch in type(kind).load()(kind, path, path.name, columns):
+    for batch in type(kind).load()(kind, path, path.name, wanted(columns)):
         rows += [(line, *row) for line, row in zip(batch.lines, batch.frame.iter_rows(), strict=True)]
         rejected += batch.rejected
     return rows, rejected
@@ -280,7 +281,7 @@ def test_uniform_and_mixed_blocks_read_alike(rows: list[dict], size: int, tmp_pa
     path = written(
         tmp_path_factory.mktemp("json"), "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)
     )
-    columns = Columns(rating="rating")
+    columns = wanted(Columns(rating="rating"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("components.data.formats.lines.BATCH_BYTES", size)
         mixed = _as_text(jsonlines.read(JsonLinesFormat(), path, "a", columns))
@@ -332,7 +333,7 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 def parquet_batches(path: Path) -> list[RawBatch]:
-    return list(ParquetFormat.load()(ParquetFormat(), path, path.name, Columns()))
+    return list(ParquetFormat.load()(ParquetFormat(), path, path.name, wanted(Columns())))
 
 
 def test_a_rejected_row_over_lines_is_told_line_by_line() -> None:

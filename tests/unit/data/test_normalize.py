@@ -10,13 +10,14 @@ from components.core.errors import InvalidInputError
 from components.core.recipe.source import FilesSource
 from components.data.formats.raw import RawBatch, Rejected
 from components.data.normalize import END_OF_TIME, Rows, normalize
+from components.ingest.files import meaning_of
 
 
 def normalized(values: dict[str, Any], **source: Any) -> Rows:
     frame = pl.DataFrame(values)
     lines = pl.int_range(2, 2 + len(frame), eager=True)
     batch = RawBatch(frame, lines, lambda rows: [f"row {row}" for row in rows], [Rejected(1, "before", "")])
-    return normalize(batch, FilesSource(path="x", **source), "a.csv")
+    return normalize(batch, meaning_of(FilesSource(path="x", **source)), "a.csv")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,9 @@ def normalized(values: dict[str, Any], **source: Any) -> Rows:
 )
 def test_ids_that_cannot_be_used(user: str | None, reason: str) -> None:
     rows = normalized({"user_id": ["日本語日本語日本", user], "item_id": ["1", "2"]}, max_id_length=8)
-    assert rows.frame.rows() == [("日本語日本語日本", "1", 2)]
+    assert rows.frame.rows() == [("日本語日本語日本", "1")]
+    assert rows.lines is not None
+    assert rows.lines.to_list() == [2]
     assert rows.rejected == [Rejected(1, "before", ""), Rejected(3, reason, "row 1")]
 
 

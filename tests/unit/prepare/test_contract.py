@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import components.prepare.run
+import components.prepare.ranking
 from components.catalog import INGEST, PREPARE
 from components.core.errors import GateFailedError, InvalidInputError
 from components.core.manifest import MANIFEST, read_manifest
 from components.core.recipe import IngestParams, PrepareParams
 from components.core.recipe.source import SyntheticSource
 from components.core.stage import execute
-from components.data.contracts.dataset import validate
+from components.data.contracts.dataset.ranking import validate
 from components.data.parquet import read_table, write_table
 
 PAIRS = st.sets(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=20, max_size=120)
@@ -60,7 +60,7 @@ def test_every_dataset_keeps_its_contract(
     params = PrepareParams(core=core, split=split, unseen=unseen, seed=size)
     (root / "out").mkdir()
     try:
-        components.prepare.run.run(params, {"interactions": root}, root / "out", SimpleNamespace())
+        components.prepare.ranking.run(params, {"interactions": root}, root / "out", SimpleNamespace())
     except InvalidInputError:
         return  # too little is left of the data, and that was said
     validate(root / "out", params, {}, root / "docs")
@@ -88,7 +88,7 @@ def test_the_manifest_says_what_was_checked(interactions: str, tmp_path: Path) -
 def test_a_result_that_breaks_its_contract_is_not_published(
     interactions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = components.prepare.run.run
+    honest = components.prepare.ranking.run
 
     def broken(params: Any, inputs: Any, output: Path, context: Any) -> Any:
         metrics = honest(params, inputs, output, context)
@@ -96,7 +96,7 @@ def test_a_result_that_breaks_its_contract_is_not_published(
         write_table(pa.concat_tables([train, train.slice(0, 1)]), output / "train.parquet")
         return metrics
 
-    monkeypatch.setattr(components.prepare.run, "run", broken)
+    monkeypatch.setattr(components.prepare.ranking, "run", broken)
     with pytest.raises(
         GateFailedError, match=r"train\.parquet: user, item: expect_compound_columns_to_be_unique"
     ):

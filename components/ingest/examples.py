@@ -1,0 +1,88 @@
+"""Labelled examples from files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from components.core.columns import LABEL, TIMESTAMP
+from components.core.recipe.examples import TABLES, ExamplesSource, Label
+from components.data.formats.raw import Wanted
+from components.data.normalize import Checks, Meaning, normalize, number, timestamp
+from components.ingest import fields
+from components.ingest.batch import Batch
+from components.ingest.fields import as_text, field_value
+from components.ingest.reading import given, read_raw
+from components.ingest.side_tables import read_tables
+
+_SHOWN: Final = 40  # characters of a label in a reason
+_NUM_CLASSES: Final = 10  # in a reason
+
+
+def read(source: ExamplesSource, inputs: Mapping[str, Path], seed: int) -> Iterator[Batch]:
+    """Every row of every file, in the order of the parts and then of the files' names, each with what the
+    side tables know of it. Beside some rows only those tables are held in memory.
+
+    Args:
+        inputs: `source`, or one directory for each part, and one for each side table.
+        seed: not needed; every source takes one.
+
+    Raises:
+        InvalidInputError: a file cannot be read; names it. Or a key stands twice in a side table.
+    """
+    places = given(inputs, source.locations())
+    tables = read_tables(source, places)
+    parts = {name: place for name, place in places.items() if name not in TABLES}
+    meaning = _meaning_of(source)
+    for part, name, raw in read_raw(source.format, parts, _wanted(source)):
+        rows = normalize(raw, meaning, name)
+        frame, joined = rows.frame, {}
+        for table, lookup in tables.items():
+            frame, joined[table] = lookup.join(frame)
+        part_of = None if source.parts is None else part
+        yield Batch(name, part_of, replace(rows, frame=frame), joined=joined)
+
+
+def _wanted(source: ExamplesSource) -> dict[str, Wanted]:
+    """Name in the examples' table → the file's column."""
+    found = {LABEL: Wanted(source.label.column, "single"), **fields.wanted(source.fields)}
+    if source.timestamp is not None:
+        found[TIMESTAMP] = Wanted(source.timestamp, "number")
+    return found
+
+
+def _meaning_of(source: ExamplesSource) -> Meaning:
+    def meaning(column: str, kind: pl.DataType) -> tuple[pl.Expr, Checks]:
+        if column == LABEL:
+            return _label(pl.col(column), kind, source.label)
+        if column == TIMESTAMP:
+            return timestamp(pl.col(column), kind, source.timestamp_unit)
+        return field_value(column, kind, source.fields, source)
+
+    return meaning
+
+
+def _label(raw: pl.Expr, kind: pl.DataType, label: Label) -> tuple[pl.Expr, Checks]:
+    """The place of a label's class."""
+    text = as_text(raw, kind)
+    empty = text.is_null() | (text == "")
+    if label.positive_from is not None:
+        value, checks = number(raw, kind)
+        return (value >= label.positive_from).cast(pl.Int32), [(empty, "is empty"), *checks]
+    place = _place(text, label.classes)
+    told = ", ".join(label.classes[:_NUM_CLASSES]) + " …" * (len(label.classes) > _NUM_CLASSES)
+    other = text.str.slice(0, _SHOWN) + pl.lit(f" is none of {told}")
+    return place, [(place.is_null() & empty, "is empty"), (place.is_null(), other)]
+
+
+def _place(text: pl.Expr, classes: Sequence[str]) -> pl.Expr:
+    """The place of the class that is the same text, or else the same number written otherwise."""
+    number_C = pl.Series(classes).cast(pl.Float64, strict=False)
+    by_number = {value: place for place, value in reversed(list(enumerate(number_C))) if value is not None}
+    exact = text.replace_strict(classes, range(len(classes)), default=None, return_dtype=pl.Int32)
+    if not by_number:
+        return exact
+    alike = text.cast(pl.Float64, strict=False).replace_strict(by_number, default=None, return_dtype=pl.Int32)
+    return pl.coalesce(exact, alike)

@@ -1,0 +1,77 @@
+"""Feature fields: which columns are asked for, and what their values become."""
+
+import polars as pl
+
+from components.core.recipe.examples import ExamplesSource, Fields
+from components.data.formats.raw import Wanted
+from components.data.normalize import TEXT, Checks, number
+
+
+def wanted(fields: Fields) -> dict[str, Wanted]:
+    """Field → its column."""
+    found = {name: Wanted(ref, "single") for name, ref in fields.categorical.items()}
+    found |= {name: Wanted(ref, "number") for name, ref in fields.numeric.items()}
+    several = fields.multi_valued.items()
+    return found | {name: Wanted(field.column, "single", field.separator) for name, field in several}
+
+
+def field_value(
+    name: str, kind: pl.DataType, fields: Fields, source: ExamplesSource
+) -> tuple[pl.Expr, Checks]:
+    """A field's value, null where it is missing, and what is wrong with it; TypeError as in `Meaning`."""
+    raw = pl.col(name)
+    if kind == pl.Null:  # of a Parquet file in which it is missing in every row
+        raw, kind = raw.cast(pl.String), pl.String()
+    if name in fields.numeric:
+        return _numeric(raw, kind, source)
+    if name in fields.multi_valued:
+        return _several(raw, kind, fields.multi_valued[name].separator, source)
+    return one_value(raw, kind, source)
+
+
+def one_value(raw: pl.Expr, kind: pl.DataType, source: ExamplesSource) -> tuple[pl.Expr, Checks]:
+    """A value that stands for itself."""
+    text = as_text(raw, kind)
+    value = pl.when(~_is_missing(text, source)).then(text)
+    return value, [(value.str.len_chars() > source.max_value_length, _too_long(source))]
+
+
+def as_text(raw: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    """A value as text; a whole number has no point, whatever type it came in."""
+    if kind in TEXT or kind.is_integer() or kind == pl.Boolean or kind.is_temporal():
+        return raw.cast(pl.String)
+    if not kind.is_numeric():
+        raise TypeError("text, numbers or times")
+    whole = raw.cast(pl.Int64, strict=False)
+    return pl.when(raw == whole).then(whole.cast(pl.String)).otherwise(raw.cast(pl.String))
+
+
+def _numeric(raw: pl.Expr, kind: pl.DataType, source: ExamplesSource) -> tuple[pl.Expr, Checks]:
+    """A number; it is missing also where it is a number that stands for none, written otherwise."""
+    value, checks = number(raw, kind)
+    none = pl.Series(source.missing, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
+    absent = _is_missing(raw.cast(pl.String), source) | value.is_in(none.implode()).fill_null(value=False)
+    return pl.when(~absent).then(value), [(~absent & wrong, why) for wrong, why in checks]
+
+
+def _several(
+    raw: pl.Expr, kind: pl.DataType, separator: str, source: ExamplesSource
+) -> tuple[pl.Expr, Checks]:
+    """A list of values, in which none is missing; null for an empty one."""
+    if isinstance(kind, pl.List | pl.Array):
+        assert isinstance(kind.inner, pl.DataType)
+        lists = raw.cast(pl.List(kind.inner)).list.eval(as_text(pl.element(), kind.inner))
+    else:
+        text = as_text(raw, kind)
+        lists = pl.when(~_is_missing(text, source)).then(text.str.split(separator))
+    there = lists.list.eval(pl.element().filter(~_is_missing(pl.element(), source)))
+    longest = there.list.eval(pl.element().str.len_chars()).list.max()
+    return pl.when(there.list.len() > 0).then(there), [(longest > source.max_value_length, _too_long(source))]
+
+
+def _is_missing(text: pl.Expr, source: ExamplesSource) -> pl.Expr:
+    return text.is_null() | text.is_in(list(source.missing))
+
+
+def _too_long(source: ExamplesSource) -> str:
+    return f"is longer than {source.max_value_length} characters"

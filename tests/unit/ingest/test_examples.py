@@ -1,0 +1,439 @@
+"""Labelled examples through the ingest stage."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components.catalog import INGEST
+from components.core.errors import GateFailedError, InvalidInputError
+from components.core.manifest import MANIFEST
+from components.core.recipe import IngestExamplesParams
+from components.core.recipe.examples import ExamplesSource, Label
+from components.core.stage import StageResult, execute
+from components.data.document import read_document
+from components.data.parquet import read_table
+from components.ingest.examples import read
+
+NUMBERS = itertools.count()
+FIELDS: dict[str, Any] = {
+    "categorical": {"site": "site"},
+    "numeric": {"price": "price"},
+    "multi_valued": {"genres": {"column": "genres"}},
+}
+
+
+def ingest(root: Path, *, max_rejected_fraction: float = 0.5, **source: Any) -> StageResult:
+    examples = ExamplesSource(**{"fields": FIELDS, **source})
+    params = IngestExamplesParams(source=examples, max_rejected_fraction=max_rejected_fraction, seed=1)
+    return execute(INGEST, params, examples.locations(), str(root / f"interactions-{next(NUMBERS)}"))
+
+
+def rows_of(result: StageResult) -> list[tuple]:
+    table = read_table(Path(result.uri) / "interactions.parquet")
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def rejected_of(result: StageResult) -> list[tuple]:
+    table = read_table(Path(result.uri) / "rejected.parquet")
+    return [(row["file"], row["line"], row["reason"]) for row in table.to_pylist()]
+
+
+def profile_of(result: StageResult) -> dict[str, Any]:
+    return read_document(Path(result.uri) / "profile.json")
+
+
+def written(path: Path, content: str) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return str(path)
+
+
+HEADER = "label,site,price,genres\n"
+
+
+def test_rows_stand_as_they_were_read_and_missing_values_are_null(tmp_path: Path) -> None:
+    text = HEADER + "1,a,2.5,x|y\n0,,-1,\n1,NA,NA,NA|z\n0,a, ,|\n1,a,2.5,x|y\n"
+    path = written(tmp_path / "a.csv", text.replace("0,a, ,|", "0, a,3,x||x"))
+    result = ingest(tmp_path, path=path, missing=["", "NA", "-1.0"])
+    assert rows_of(result) == [
+        (1, "a", 2.5, ["x", "y"]),
+        (0, None, None, None),
+        (1, None, None, ["z"]),
+        (0, " a", 3.0, ["x", "x"]),
+        (1, "a", 2.5, ["x", "y"]),
+    ]
+    assert result.metrics == {"rows": 5, "rejected_rows": 0, "examples": 5, "duplicates": 1}
+    assert profile_of(result) == {
+        "rows": 5,
+        "rows_by_file": {"a.csv": 5},
+        "rejected_rows": 0,
+        "rejected_by_reason": {},
+        "examples": 5,
+        "duplicates": 1,
+        "classes": {"0": 2, "1": 3},
+        "fields": {
+            "site": {"kind": "categorical", "nulls": 2, "distinct": 2},
+            "price": {
+                "kind": "numeric", "nulls": 2, "distinct": 2, "min": 2.5, "max": 3.0,
+                "mean": pytest.approx(8 / 3),
+            },
+            "genres": {"kind": "multi_valued", "nulls": 1, "distinct": 3},
+        },
+        "tables": {},
+        "parts": None,
+        "time_range": None,
+    }  # fmt: skip
+
+
+def test_rows_that_cannot_be_used_are_set_aside_with_file_line_and_reason(tmp_path: Path) -> None:
+    good = "0,a,1,x\n1,b,2,y\n" * 4
+    bad = ["7,a,1,x", ",a,1,x", "1,a,cheap,x", "1,a,inf,x", "1,abcdefghi,1,x", "1,a,1,x|abcdefghi", "1,a"]
+    path = written(tmp_path / "a.csv", HEADER + good + "\n".join(bad) + "\n")
+    result = ingest(tmp_path, path=path, max_value_length=8)
+    assert rejected_of(result) == [
+        ("a.csv", 10, "label 7 is none of 0, 1"),
+        ("a.csv", 11, "label is empty"),
+        ("a.csv", 12, "price is not a number"),
+        ("a.csv", 13, "price is not a number"),
+        ("a.csv", 14, "site is longer than 8 characters"),
+        ("a.csv", 15, "genres is longer than 8 characters"),
+        ("a.csv", 16, "has not 4 fields"),
+    ]
+    profile = profile_of(result)
+    assert (profile["rows"], profile["rejected_rows"], profile["examples"]) == (15, 7, 8)
+    assert profile["rejected_by_reason"]["price is not a number"] == 2
+    told = r"7 of 15 rows \(46\.67%\) cannot be used.*\n.*2 × price is not a number, as in a\.csv:12: '1,a,ch"
+    with pytest.raises(GateFailedError, match=told):
+        ingest(tmp_path, path=path, max_value_length=8, max_rejected_fraction=0.4)
+
+
+@pytest.mark.parametrize(
+    ("label", "values", "places"),
+    [
+        ({}, ["0", "1", "1.0", "01", "1e0"], [0, 1, 1, 1, 1]),
+        ({}, [0.0, 1.0], [0, 1]),
+        ({}, [True, 1, 0], "label true is none of 0, 1"),
+        ({"classes": ["false", "true"]}, [True, False], [1, 0]),
+        ({"classes": ["no", "yes", "1.0", "1"]}, ["yes", "1", "1.0", "1.00", "no"], [1, 3, 2, 2, 0]),
+        ({"positive_from": 4}, ["3.9", "4", 5, -1], [0, 1, 1, 0]),
+        ({"positive_from": 4}, ["5", "good", "0"], "label is not a number"),
+        ({"positive_from": 4}, ["5", "nan", "0"], "label is not a number"),
+        ({"positive_from": 4}, ["5", None, "0"], "label is empty"),
+        ({"classes": list("abcdefghijkl")}, ["a", "x" * 99, "b"],
+         f"label {'x' * 40} is none of a, b, c, d, e, f, g, h, i, j …"),
+    ],
+)  # fmt: skip
+def test_labels_become_classes(label: dict[str, Any], values: list, places: Any, tmp_path: Path) -> None:
+    lines = "".join(json.dumps({"label": value, "site": "a"}) + "\n" for value in values)
+    path = written(tmp_path / "a.jsonl", lines)
+    fields = {"categorical": {"site": "site"}}
+    result = ingest(tmp_path, path=path, label=label, fields=fields, format={"kind": "jsonl"})
+    if isinstance(places, str):
+        assert [reason for _, _, reason in rejected_of(result)] == [places]
+    else:
+        assert [row[0] for row in rows_of(result)] == places
+
+
+ROWS = [
+    {"label": 1, "site": "a", "price": 2.5, "genres": ["x", "y"], "when": 86_400},
+    {"label": 0, "site": None, "price": None, "genres": None, "when": 5},
+    {"label": 1, "site": "7", "price": 3.0, "genres": ["y"], "when": 6},
+    {"label": 0, "site": "b", "price": -0.5, "genres": ["x", "z"], "when": 7},
+]
+DELIMITED = "".join(
+    f"{row['label']},{row['site'] or ''},{'' if row['price'] is None else row['price']},"
+    f"{'|'.join(row['genres'] or [])},{row['when']}\n"
+    for row in ROWS
+)
+
+
+def as_lines(rows: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def layouts(folder: Path) -> list[dict[str, Any]]:
+    """The same examples in every format, with values of many types."""
+    frame = pl.DataFrame(ROWS)
+    joined = pl.col("genres").list.join("|")
+    frame.write_parquet(folder / "lists.parquet")
+    frame.with_columns(joined, pl.col("price").cast(pl.String)).write_parquet(folder / "texts.parquet")
+    typed = [pl.col("label").cast(pl.Float32), pl.col("site").cast(pl.Categorical)]
+    frame.with_columns(*typed, pl.from_epoch("when")).write_parquet(folder / "typed.parquet")
+    mixed = [{**row, "site": 7 if row["site"] == "7" else row["site"]} for row in ROWS]
+    mixed[0]["genres"], mixed[3]["genres"], mixed[2]["genres"] = "x|y", ["x", None, "z"], "y"
+    mixed[3]["site"], mixed[3]["price"] = "b", "-0.5"
+    jsonl, parquet = {"format": {"kind": "jsonl"}}, {"format": {"kind": "parquet"}}
+    positions: dict[str, Any] = {
+        "label": {"column": 0},
+        "fields": {
+            "categorical": {"site": 1},
+            "numeric": {"price": 2},
+            "multi_valued": {"genres": {"column": 3}},
+        },
+        "timestamp": 4,
+    }
+    return [
+        {"path": written(folder / "a.csv", "label,site,price,genres,when\n" + DELIMITED)},
+        {
+            "path": written(folder / "a.txt", DELIMITED.replace(",", "\t")),
+            "format": {"kind": "delimited", "delimiter": "\t", "header": False},
+            **positions,
+        },
+        {"path": written(folder / "a.jsonl", as_lines(ROWS)), **jsonl},
+        {"path": written(folder / "reversed.jsonl", as_lines(mixed)), **jsonl},
+        {"path": str(folder / "lists.parquet"), **parquet},
+        {"path": str(folder / "texts.parquet"), **parquet},
+        {"path": str(folder / "typed.parquet"), **parquet},
+    ]
+
+
+def test_the_format_does_not_matter(tmp_path: Path) -> None:
+    results = [ingest(tmp_path, **{"timestamp": "when", **source}) for source in layouts(tmp_path)]
+    assert rows_of(results[0])[0] == (1, "a", 2.5, ["x", "y"], 86_400)
+    contents = {(Path(result.uri) / "interactions.parquet").read_bytes() for result in results}
+    assert len(contents) == 1
+    assert profile_of(results[0])["time_range"]["last"] == "1970-01-02T00:00:00+00:00"
+
+
+TEXT = st.text(alphabet="a1.|", max_size=3)
+SINGLE = st.none() | TEXT | st.integers(-3, 10**6) | st.floats(-3, 1e20) | st.booleans()
+JSON_ROW = st.fixed_dictionaries(
+    {"label": st.sampled_from([0, 1])},
+    optional={
+        "site": SINGLE,
+        "price": SINGLE,
+        "genres": SINGLE | st.lists(SINGLE, max_size=3) | st.lists(TEXT, max_size=3),
+    },
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50, deadline=None)
+@given(rows=st.lists(JSON_ROW, min_size=1, max_size=12), size=st.integers(10, 300))
+def test_uniform_and_mixed_blocks_of_json_read_alike(rows: list[dict], size: int, tmp_path_factory) -> None:
+    """Whether Arrow or Python parses a block does not show, nor where it ends."""
+    for name in ("site", "price", "genres"):
+        rows[0].setdefault(name, "1")
+    folder = tmp_path_factory.mktemp("json")
+    written(folder / "a.jsonl", as_lines(rows))
+    source = ExamplesSource(path="x", fields=FIELDS, format={"kind": "jsonl"}, missing=["", "1"])
+
+    def found() -> list[tuple]:
+        batches = list(read(source, {"source": folder}, 1))
+        kept = [row for batch in batches for row in batch.rows.frame.iter_rows()]
+        return kept + [tuple(row) for batch in batches for row in batch.rows.rejected]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.data.formats.lines.BATCH_BYTES", size)
+        mixed = found()
+        patch.setattr("components.data.formats.jsonlines._uniform", lambda *_: None)
+        assert mixed == found()
+        patch.setattr("components.data.formats.lines.BATCH_BYTES", 1 << 20)
+        assert sorted(map(repr, mixed)) == sorted(map(repr, found()))
+
+
+def test_json_values_that_a_field_does_not_hold_are_rejected(tmp_path: Path) -> None:
+    rows = [
+        {**ROWS[0], "site": ["a"]},
+        {**ROWS[0], "genres": {"x": 1}},
+        {**ROWS[0], "genres": [["x"]]},
+        {**ROWS[0], "price": True},
+        {**ROWS[0], "price": [1]},
+    ]
+    path = written(tmp_path / "a.jsonl", as_lines([*ROWS, *rows]))
+    result = ingest(tmp_path, path=path, format={"kind": "jsonl"}, max_rejected_fraction=0.6)
+    assert [reason for _, _, reason in rejected_of(result)] == [
+        "site holds what is nested",
+        "genres holds what is nested",
+        "genres holds what is nested",
+        "price is not a number",
+        "price is not a number",
+    ]
+
+
+def test_columns_of_wrong_types_are_all_told(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"label": [0], "site": [["a"]], "price": [["a"]], "genres": [{"a": 1}]})
+    frame.write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InvalidInputError) as error:
+        ingest(tmp_path, path=str(tmp_path / "a.parquet"), format={"kind": "parquet"})
+    told = str(error.value).splitlines()
+    assert [line.split(":")[1].strip() for line in told] == ["site", "price", "genres"]
+    assert told[0].endswith("need text, numbers or times")
+
+
+def test_a_file_of_several_may_lack_all_values_of_a_field(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pl.DataFrame(ROWS).write_parquet(folder / "a.parquet")
+    nothing = pl.DataFrame({"label": [1], "site": [None], "price": [None], "genres": [None]})
+    nothing.write_parquet(folder / "b.parquet")
+    result = ingest(tmp_path, path=str(folder), format={"kind": "parquet"})
+    assert rows_of(result)[-1] == (1, None, None, None)
+
+
+def test_parts_and_times(tmp_path: Path) -> None:
+    train = "label,site,when\n0,a,2020-01-01\n1,b,never\n1,b,2020-01-02\n"
+    parts = {
+        "train": written(tmp_path / "train" / "x.csv", train),
+        "test": written(tmp_path / "test" / "x.csv", "label,site,when\n1,a,2020-02-01\n"),
+    }
+    result = ingest(
+        tmp_path,
+        parts=parts,
+        fields={"categorical": {"site": "site"}},
+        timestamp="when",
+        timestamp_unit="iso8601",
+    )
+    assert rows_of(result) == [
+        (0, "a", 1577836800, "train"),
+        (1, "b", 1577923200, "train"),
+        (1, "a", 1580515200, "test"),
+    ]
+    assert rejected_of(result) == [("train/00000/x.csv", 3, "timestamp is not a time in ISO 8601")]
+    assert profile_of(result)["parts"] == {"train": 2, "test": 1}
+
+
+# -- side tables ---------------------------------------------------------------------------------------------
+
+BRANDS = '{"i": 1, "brand": "q"}\n{"i": 2, "brand": 5.0}\n'
+USERS = "id,age,tags\nu1,30,x y\nu2,?,\n7,50,z\n"
+
+
+def tables(folder: Path, users: str = USERS, **changes: Any) -> dict[str, Any]:
+    return {
+        "fields": {"categorical": {"user": "user", "item": "item"}},
+        "missing": ["", "?"],
+        "tables": {
+            "users": {
+                "path": written(folder / "users" / "a.csv", users),
+                "field": "user",
+                "key": "id",
+                "fields": {
+                    "numeric": {"age": "age"},
+                    "multi_valued": {"tags": {"column": "tags", "separator": " "}},
+                },
+                **changes,
+            },
+            "items": {
+                "path": written(folder / "items" / "a.jsonl", BRANDS),
+                "format": {"kind": "jsonl"},
+                "field": "item",
+                "key": "i",
+                "fields": {"categorical": {"brand": "brand"}},
+            },
+        },
+    }  # fmt: skip
+
+
+def test_side_tables_tell_more_of_a_field(tmp_path: Path) -> None:
+    text = "label,user,item\n1,u1,2\n0,u9,1\n1,,2\n0,u2,3\n1,7,1\n"
+    result = ingest(tmp_path, path=written(tmp_path / "a.csv", text), **tables(tmp_path))
+    table = read_table(Path(result.uri) / "interactions.parquet")
+    assert table.column_names == ["label", "user", "item", "age", "tags", "brand"]
+    assert rows_of(result) == [
+        (1, "u1", "2", 30.0, ["x", "y"], "5"),
+        (0, "u9", "1", None, None, "q"),
+        (1, None, "2", None, None, "5"),
+        (0, "u2", "3", None, None, None),
+        (1, "7", "1", 50.0, ["z"], "q"),
+    ]
+    assert profile_of(result)["tables"] == {
+        "users": {"rows": 3, "unmatched": 2},
+        "items": {"rows": 2, "unmatched": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("users", "told"),
+    [
+        (USERS + "u1,1,x\nu1,2,y\n", r"source\.tables\.users\.key: got 'u1' more than once, need each"),
+        ("id,age,tags\n1,1,x\n1.0,1,x\n", None),
+        (USERS + "?,1,x\n", r"rows that cannot be used \(1\);.*\n  the key is empty, as in a\.csv:5"),
+        (USERS + "u3,old,x\n", r"users: got rows .*missing:\n  age is not a number, as in a\.csv:5"),
+        (USERS + "u3\n", r"has not 3 fields, as in a\.csv:5"),
+        ("id,age,tags\n", r"source\.tables\.users: got no rows, need one for each user"),
+        ("", r"source\.tables\.users: got no rows"),
+        ("id,age\n", r"a\.csv: columns: tags: got 'tags', no such column"),
+    ],
+)  # fmt: skip
+def test_a_side_table_is_right_or_an_error(users: str, told: str | None, tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "label,user,item\n1,1,2\n0,1,1\n")
+    if told is None:  # keys are compared as text
+        assert ingest(tmp_path, path=path, **tables(tmp_path, users)).metrics["examples"] == 2
+        return
+    with pytest.raises(InvalidInputError, match=told):
+        ingest(tmp_path, path=path, **tables(tmp_path, users))
+    assert not list(tmp_path.rglob(MANIFEST))
+
+
+SIDE = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 9), min_size=1)
+DRAWN = st.lists(st.sampled_from(["a", "b", "c", "d", "", "ab"]), min_size=1, max_size=30)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=25, deadline=None)
+@given(side=SIDE, keys=DRAWN, size=st.integers(20, 200))
+def test_a_join_is_that_of_a_dictionary(side: dict, keys: list, size: int, tmp_path_factory) -> None:
+    """In batches that are so small that one file is several."""
+    folder = tmp_path_factory.mktemp("join")
+    text = "label,user\n" + "".join(f"{n % 2},{key}\n" for n, key in enumerate(keys))
+    written(folder / "source" / "a.csv", text)
+    written(
+        folder / "table_1" / "b.csv", "k,v\n" + "".join(f"{key},{value}\n" for key, value in side.items())
+    )
+    source = ExamplesSource(
+        path="x",
+        fields={"categorical": {"user": "user"}},
+        tables={"t": {"path": "y", "field": "user", "key": "k", "fields": {"numeric": {"v": "v"}}}},
+    )
+    inputs = {name: folder / name for name in source.locations()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.data.formats.delimited.BATCH_BYTES", max(size, 20))
+        batches = list(read(source, inputs, 1))
+    rows = [row for batch in batches for row in batch.rows.frame.select("label", "user", "v").iter_rows()]
+    assert rows == [(n % 2, key or None, side.get(key)) for n, key in enumerate(keys)]
+    assert sum(batch.joined["t"].unmatched for batch in batches) == sum(key not in side for key in keys)
+
+
+# -- what cannot be learned from -----------------------------------------------------------------------------
+
+
+def test_examples_of_one_class_are_an_error(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", HEADER + "1,a,1,x\n" * 3)
+    told = "source.label: all 3 examples are of class 1, and none is of 0; need at least two classes"
+    with pytest.raises(InvalidInputError, match=told):
+        ingest(tmp_path, path=path)
+    assert not list(tmp_path.rglob(MANIFEST))
+
+
+def test_fields_without_any_value_are_an_error(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", HEADER + "1,a,,|\n0,b,,\n")
+    with pytest.raises(InvalidInputError, match=r"source\.fields: price, genres: got no value in any of 2"):
+        ingest(tmp_path, path=path)
+
+
+def test_nothing_usable_is_an_error_even_where_all_may_be_rejected(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", HEADER + "2,a,1,x\n")
+    with pytest.raises(InvalidInputError, match=r"no usable rows in a\.csv"):
+        ingest(tmp_path, path=path, max_rejected_fraction=1.0)
+    with pytest.raises(InvalidInputError, match=r"no rows in b\.csv"):
+        ingest(tmp_path, path=written(tmp_path / "b.csv", HEADER))
+
+
+def test_fields_may_have_the_names_of_other_tables_columns(tmp_path: Path) -> None:
+    names = ("line", "file", "reason", "count", "user_id", "value", "index", "key", "usable")
+    text = "label," + ",".join(names) + "\n" + "1" + ",a" * len(names) + "\n0" + ",b" * len(names) + "\n2,x\n"
+    result = ingest(
+        tmp_path,
+        path=written(tmp_path / "a.csv", text),
+        fields={"categorical": {name: name for name in names}},
+    )
+    assert rows_of(result) == [(1, *"a" * len(names)), (0, *"b" * len(names))]
+
+
+def test_a_class_may_be_the_empty_text() -> None:
+    assert Label(classes=("", "x")).classes == ("", "x")
