@@ -1,8 +1,10 @@
-"""Ragged lists of item ids, one per row, as two flat tensors."""
+"""Ragged lists of ids, one per row, as two flat tensors."""
 
 from dataclasses import dataclass
 from typing import final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -10,7 +12,7 @@ from torch import Tensor
 @final
 @dataclass(frozen=True)
 class Csr:
-    """Rows of item ids, ascending within a row.
+    """Rows of ids: of a user's items, ascending, or of the codes of a multi-valued field.
 
     Attributes:
         offsets: (rows + 1,) int64; row r is `values[offsets[r]:offsets[r + 1]]`.
@@ -32,6 +34,14 @@ class Csr:
         offsets = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)
         torch.cumsum(counts, 0, out=offsets[1:])
         return cls(offsets, value)
+
+    @classmethod
+    def from_lists(cls, lists: pa.ChunkedArray, device: torch.device) -> "Csr":
+        """A column of lists of integers."""
+        count_N, values = pc.list_value_length(lists), pc.list_flatten(lists)
+        end_N = torch.from_numpy(count_N.to_numpy().astype("int64")).cumsum(0)
+        offsets = torch.cat([torch.zeros(1, dtype=torch.int64), end_N])
+        return cls(offsets.to(device), torch.from_numpy(values.to_numpy().astype("int64")).to(device))
 
     @property
     def num_rows(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import pyarrow.parquet as pq
 import torch
@@ -11,7 +11,12 @@ from torch import Tensor
 
 from components.core import columns
 from components.core.errors import InvalidInputError
+from components.metrics.ranking import cut_off, per_user
 from components.rec.csr import Csr
+from components.rec.ranking import hits, rank
+
+if TYPE_CHECKING:
+    from components.rec.models.base import RankingModel
 
 
 @final
@@ -82,6 +87,23 @@ class RankingData:
         for start in range(first * batch_size, len(self), batch_size):
             index = order[start : start + batch_size]
             yield PairBatch(self.user[index], self.item[index])
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are interactions to validate on."""
+        return self.valid.values.numel() > 0
+
+    @torch.no_grad()
+    def validate(self, model: "RankingModel", metric: str) -> dict[str, float]:
+        """Mean metrics at the metric's K over the users with validation interactions; train is masked."""
+        tables = model.tables()
+        users = torch.nonzero(self.valid.counts).flatten()
+        relevant = self.valid.select(users)
+        k = cut_off([metric])
+        top_QK = rank(tables.users[users], tables.items, self.train.select(users), k)
+        found = hits(top_QK, relevant).cpu().numpy()
+        values = per_user(found, relevant.counts.cpu().numpy(), [k])
+        return {name: float(value.mean()) for name, value in values.items()}
 
     def num_batches(self, batch_size: int) -> int:
         return -(-len(self) // batch_size)

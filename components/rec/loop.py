@@ -4,10 +4,10 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, Protocol, Self, final
 
 import pyarrow as pa
 import torch
@@ -20,18 +20,36 @@ from components.core.hashing import derive_seed
 from components.core.interruption import held_back
 from components.core.progress import progress
 from components.core.recipe.training import Training
-from components.metrics.ranking import cut_off, per_user
-from components.rec.data import RankingData
+from components.metrics.direction import gain
 from components.rec.learner import Learner
-from components.rec.models.base import RankingModel
-from components.rec.ranking import hits, rank
 from components.rec.weights import load_tensors, prefixed, save_tensors, without_prefix
 
 logger = logging.getLogger(__name__)
-Watch = Callable[[Mapping[str, float]], None]
+Watch = Callable[[Mapping[str, float]], bool]
 _CHECKPOINT_EVERY_S = 20.0
 _CHECKPOINT_SHARE = 0.1  # of the time at most goes into saving, however large the state
 _STATE_FILE, _LOOP_FILE = "state.safetensors", "loop.json"
+
+
+class TrainingData(Protocol):
+    """What the loop asks of data."""
+
+    def __len__(self) -> int:
+        """How many positives or examples one epoch passes."""
+        ...
+
+    def batches(self, batch_size: int, generator: torch.Generator, first: int = 0) -> Iterator[Any]:
+        """All of them once, in random order, from batch number `first` on."""
+        ...
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is anything to validate on."""
+        ...
+
+    def validate(self, model: Any, metric: str) -> dict[str, float]:
+        """Metrics on the validation part, `metric` among them."""
+        ...
 
 
 @final
@@ -40,7 +58,7 @@ class Schedule:
     """How long and how to stop.
 
     Attributes:
-        metric: the validation metric that early stopping watches, such as `ndcg@20`.
+        metric: the validation metric that early stopping watches, such as `ndcg@20` or `logloss`.
         from_start: whether the weights that training starts from are a candidate themselves (epoch 0):
             then a warm start is never made worse.
     """
@@ -68,14 +86,17 @@ class Fit:
         history: one record per epoch; metrics stand in those that were validated.
         best_epoch: the epoch of the best validation, counted from 1 (0: the start; the last epoch
             where there is no validation data).
+        best_value: of the metric that the schedule watches.
         weights: the model's weights of that epoch.
+        kept: what else the learner keeps of it.
         seconds: time spent in optimisation steps and in validation, over all resumptions.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
-    best_value: float = -math.inf
+    best_value: float = math.nan
     weights: dict[str, Tensor] = field(default_factory=dict)
+    kept: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -93,7 +114,7 @@ class Fit:
 
 def fit(
     learner: Learner,
-    data: RankingData,
+    data: TrainingData,
     schedule: Schedule,
     *,
     seed: int,
@@ -103,7 +124,7 @@ def fit(
 ) -> Fit:
     """Train until the validation metric has not improved for `patience` validations.
 
-    `watch` is told every epoch's record, and ends the training by raising.
+    `watch` is told every epoch's record, and again after a kill; where it says so the training ends.
 
     After a kill the same call goes on from its last checkpoint, which may lie within an epoch, and ends
     with the same result. A signal to stop is followed by a checkpoint.
@@ -115,11 +136,12 @@ def fit(
     run = _Run(learner, data, schedule, order)
     _resume(checkpoint, run)
     result = run.result
+    ended = any(watch(record) for record in result.history) if watch is not None else False
     with held_back() as asked_to_stop:
         saves = _Saves(checkpoint, run, asked_to_stop)
-        if not result.history and schedule.from_start and data.valid.values.numel():
-            _judge(learner.model, data, schedule, result, {EPOCH: 0})
-        while result.epochs < schedule.epochs and not _exhausted(result, schedule):
+        if not result.history and schedule.from_start and data.has_validation:
+            _judge(run, {EPOCH: 0})
+        while not ended and result.epochs < schedule.epochs and not _exhausted(result, schedule):
             run.began = time.monotonic()
             epoch = result.epochs + 1
             if not run.train_epoch(f"{name}: epoch {epoch}/{schedule.epochs}", saves):
@@ -130,12 +152,11 @@ def fit(
                     f"training sanity: the training loss of epoch {epoch} is {record[TRAIN_LOSS]}, need a "
                     "finite number; lower training.learning_rate"
                 )
-            _judge(learner.model, data, schedule, result, record)
+            _judge(run, record)
             result.seconds += time.monotonic() - run.began
             run.start_epoch()
             logger.info("epoch %d: %s", epoch, _line(record, schedule.metric))
-            if watch is not None:
-                watch(record)
+            ended = watch is not None and watch(record)
             if saves.save_if_due():
                 break
     return result
@@ -154,7 +175,7 @@ class _Run:
     """
 
     learner: Learner
-    data: RankingData
+    data: TrainingData
     schedule: Schedule
     order: torch.Generator
     result: Fit = field(default_factory=Fit)
@@ -173,7 +194,7 @@ class _Run:
     def train_epoch(self, title: str, saves: "_Saves") -> bool:
         """What is left of the epoch; False when a signal ended it."""
         size = self.schedule.batch_size
-        with progress(title, len(self.data), "positives") as shown:
+        with progress(title, len(self.data), "examples") as shown:
             shown.advance(self.batches_done * size)
             for batch in self.data.batches(size, self.order, first=self.batches_done):
                 self.learner.step(batch)
@@ -209,32 +230,26 @@ class _Saves:
         return stop
 
 
-@torch.no_grad()
-def validate(model: RankingModel, data: RankingData, metric: str) -> dict[str, float]:
-    """Mean metrics at the metric's K over the users with validation interactions; train is masked."""
-    tables = model.tables()
-    users = torch.nonzero(data.valid.counts).flatten()
-    relevant = data.valid.select(users)
-    k = cut_off([metric])
-    top_QK = rank(tables.users[users], tables.items, data.train.select(users), k)
-    found = hits(top_QK, relevant).cpu().numpy()
-    values = per_user(found, relevant.counts.cpu().numpy(), [k])
-    return {name: float(value.mean()) for name, value in values.items()}
-
-
-def _judge(
-    model: RankingModel, data: RankingData, schedule: Schedule, result: Fit, record: dict[str, float]
-) -> None:
+def _judge(run: _Run, record: dict[str, float]) -> None:
     """Validate if it is time, keep the weights if they are the best, and enter the record."""
-    epoch = int(record[EPOCH])
-    has_validation = data.valid.values.numel() > 0
-    if has_validation and (epoch % schedule.validate_every == 0 or epoch == schedule.epochs):
-        record |= validate(model, data, schedule.metric)
-    value = record.get(schedule.metric, -math.inf)
-    if value > result.best_value or not has_validation:
+    schedule, result, epoch = run.schedule, run.result, int(record[EPOCH])
+    if run.data.has_validation and (epoch % schedule.validate_every == 0 or epoch == schedule.epochs):
+        record |= run.data.validate(run.learner.model, schedule.metric)
+    value = record.get(schedule.metric, math.nan)
+    if not run.data.has_validation or _is_better(schedule.metric, value, result.best_value):
         result.best_value, result.best_epoch = value, epoch
-        result.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        result.weights = _cloned(run.learner.model.state_dict())
+        result.kept = _cloned(run.learner.kept())
     result.history.append(record)
+
+
+def _is_better(metric: str, value: float, best: float) -> bool:
+    """Any number is better than none."""
+    return not math.isnan(value) and (math.isnan(best) or gain(metric, value) > gain(metric, best))
+
+
+def _cloned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
 def _exhausted(result: Fit, schedule: Schedule) -> bool:
@@ -250,13 +265,14 @@ def _write(directory: Path, run: _Run) -> None:
         **prefixed("model", run.learner.model.state_dict()),
         **prefixed("learner", run.learner.state()),
         **prefixed("best", result.weights),
+        **prefixed("kept", result.kept),
         "order": run.epoch_start,
     }
     save_tensors(tensors, directory / _STATE_FILE)
     document = {
         "history": result.history,
         "best_epoch": result.best_epoch,
-        "best_value": result.best_value if math.isfinite(result.best_value) else None,
+        "best_value": None if math.isnan(result.best_value) else result.best_value,
         "seconds": result.seconds + time.monotonic() - run.began,
         "batches_done": run.batches_done,
     }
@@ -278,8 +294,9 @@ def _resume(checkpoint: Checkpoint, run: _Run) -> None:
     run.batches_done = document["batches_done"]
     result.history = document["history"]
     result.best_epoch = document["best_epoch"]
-    result.best_value = -math.inf if document["best_value"] is None else document["best_value"]
+    result.best_value = math.nan if document["best_value"] is None else document["best_value"]
     result.weights = without_prefix("best", tensors)
+    result.kept = without_prefix("kept", tensors)
     result.seconds = document["seconds"]
     logger.info("resumed after epoch %d and %d steps", result.epochs, run.batches_done)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from components.core.hashing import derive_seed
-from components.core.recipe.training import NegativesConfig, SamplerConfig, Training
+from components.core.recipe.ranking import NegativesConfig, RankingTraining, SamplerConfig
 from components.rec.data import PairBatch, RankingData
 from components.rec.losses.base import PairwiseLoss
 from components.rec.models.base import BuildModel, Encoded, HopEncoded, RankingModel
@@ -32,7 +32,7 @@ class Objective:
 class PairwiseObjective:
     """Scores users, positives and all negatives at once, and what they share only once."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: RankingTraining) -> None:
         self._loss: PairwiseLoss = training.loss.load()(training.loss)
 
     def __call__(self, encoded: Encoded, batch: PairBatch, negative_BTN: Tensor) -> Objective:
@@ -65,7 +65,7 @@ class PairwiseObjective:
         return Objective(loss_B.mean()[None], (l2 / size)[None])
 
 
-def build_model(training: Training, data: RankingData, seed: int) -> RankingModel:
+def build_model(training: RankingTraining, data: RankingData, seed: int) -> RankingModel:
     """A freshly initialised model on the data's device."""
     build: BuildModel = training.model.load()
     generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))

@@ -5,13 +5,12 @@ Each model takes a step with each sampler on a toy, and ranks.
 
 import torch
 
-from components.core.recipe.training import AobprSampler, ModelConfig, SamplerConfig, Training
+from components.core.recipe.ranking import AobprSampler, ModelConfig, RankingTraining, SamplerConfig
 from components.core.strategy import registered
 from components.rec.csr import Csr
 from components.rec.data import PairBatch, RankingData
-from components.rec.learner import RankingLearner
-from components.rec.loop import validate
 from components.rec.objective import build_model
+from components.rec.ranking_learner import RankingLearner
 
 
 def main() -> None:
@@ -22,12 +21,12 @@ def main() -> None:
     samplers = [*(sampler() for sampler in registered(SamplerConfig)), AobprSampler(ranks="factors")]
     for model in registered(ModelConfig):
         for sampler in samplers:
-            training = Training(model=model(), sampler=sampler, device="cpu")
+            training = RankingTraining(model=model(), sampler=sampler, device="cpu")
             learner = RankingLearner(training, data, build_model(training, data, seed=0), seed=0)
             for _ in range(2):
                 learner.step(PairBatch(user, item))
             learner.end_epoch()
-            validate(learner.model, data, training.metric)
+            data.validate(learner.model, training.metric)
 
 
 if __name__ == "__main__":

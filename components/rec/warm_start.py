@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Final, Literal, final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from components.core import columns
+from components.core.policy import WEIGHTS_FILE
 from components.data.matching import positions
 from components.data.parquet import read_table
-from components.rec.models.base import RankingModel, Side
+from components.rec.rows import RowModel, Side
 from components.rec.weights import load_tensors
 
 NewRows = Literal["random", "mean"]
 RawIds = Mapping[Side, pa.Array]
 _SIDES: Final[tuple[Side, ...]] = ("user", "item")
+_UNKNOWN, _MISSING, _NO_VALUES = " out of vocabulary", " missing", 2  # each field's first rows
 
 
 @final
@@ -47,25 +51,46 @@ class OldModel:
     ids: RawIds
 
     @classmethod
-    def read(cls, model: Path, device: torch.device) -> "OldModel":
-        """From a model artifact. Its embeddings' rows are in the order of its weights' rows."""
-        weights = load_tensors(model / "weights.safetensors", device)
-        return cls(weights=weights, ids=_ids(model, "{}_embeddings.parquet"))
+    def read(cls, model: Path, ids: RawIds, device: torch.device) -> "OldModel":
+        """From a model artifact."""
+        return cls(weights=load_tensors(model / WEIGHTS_FILE, device), ids=ids)
+
+
+def embedded_ids(model: Path) -> RawIds:
+    """The raw ids of a ranking model's rows, whose embeddings are in the order of its weights' rows."""
+    return _ids(model, "{}_embeddings.parquet")
 
 
 def dataset_ids(dataset: Path) -> RawIds:
-    """The raw ids of a dataset artifact in their dense order."""
+    """The raw ids of a ranking dataset in their dense order."""
     return _ids(dataset, "{}s.parquet")
+
+
+def value_ids(directory: Path) -> RawIds:
+    """What each row of a classifier's table stands for, from a dataset or model artifact: its field and its
+    value. A bucket of a hash is the same where there are as many."""
+    fields = read_table(directory / "fields.parquet").to_pylist()
+    values = read_table(directory / "values.parquet")
+    of_field = {
+        name: values.filter(pc.equal(values[columns.FIELD], name))[columns.VALUE].to_pylist()
+        for name in (field[columns.FIELD] for field in fields)
+    }
+    ids = []
+    for field in fields:
+        name, size = field[columns.FIELD], field[columns.SIZE]
+        known = of_field[name] or [f"{bucket} of {size}" for bucket in range(size - _NO_VALUES)]
+        ids += [f"{name}{_UNKNOWN}", f"{name}{_MISSING}", *(f"{name}={value}" for value in known)]
+    return {"value": pa.array(ids, pa.string())}
 
 
 @torch.no_grad()
 def carry_over(
-    model: RankingModel, ids: RawIds, old: OldModel, new_rows: NewRows, scale: float = 1.0
+    model: RowModel, ids: RawIds, old: OldModel, new_rows: NewRows, scale: float = 1.0
 ) -> dict[str, Carried]:
     """Take over, in place, what `old` has of `model`'s tensors.
 
     A row is taken over by raw id, where a number is the same id as its digits. A tensor without rows for
-    users or items is taken over whole. What does not fit stays as it is.
+    users, items or values is taken over whole. What does not fit stays as it is.
 
     Args:
         model: freshly initialised.
@@ -78,7 +103,7 @@ def carry_over(
     Returns:
         Tensor name → what became of it, for the tensors of both.
     """
-    rows = {side: torch.from_numpy(positions(ids[side], old.ids[side])) for side in _SIDES}
+    rows = {side: torch.from_numpy(positions(ids[side], old.ids[side])) for side in ids}
     became = {}
     for name, tensor in model.state_dict().items():
         side, source = model.rows.get(name), old.weights.get(name)

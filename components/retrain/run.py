@@ -1,64 +1,64 @@
-"""The retrain stage: the searched training section, from the weights it is to start from (Algorithm 2)."""
+"""The retrain stage: the searched training section, from the weights it is to start from (Algorithm 2 of
+AutoSample)."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
-from torch import Tensor
 
 from components.compiled import use_threads
-from components.core import columns
 from components.core.checkpoint import Checkpoint
 from components.core.errors import InvalidInputError
-from components.core.policy import Policy
-from components.core.recipe import RetrainParams, Training
+from components.core.policy import WEIGHTS_FILE, Policy
+from components.core.recipe import (
+    ClassificationTraining,
+    RankingTraining,
+    RetrainClassifierParams,
+    RetrainParams,
+)
+from components.core.recipe.training import Training
 from components.core.stage import Context
 from components.data.document import write_document
-from components.data.parquet import read_table, write_table
+from components.data.parquet import write_table
 from components.rec.allocator import keep_large_buffers
-from components.rec.data import RankingData, choose_device
-from components.rec.learner import RankingLearner
 from components.rec.loop import Fit, Schedule, fit
-from components.rec.models.base import RankingModel
-from components.rec.objective import build_model
+from components.rec.rows import RowModel
 from components.rec.weights import save_tensors
 from components.retrain.start import start
+from components.retrain.trainee import Trainee
 
 
 def run(
-    params: RetrainParams, inputs: Mapping[str, Path], output: Path, context: Context
+    params: RetrainParams | RetrainClassifierParams,
+    inputs: Mapping[str, Path],
+    output: Path,
+    context: Context,
 ) -> Mapping[str, float]:
-    """Train to convergence and write the weights, the embeddings, the history and what was trained."""
+    """Train to convergence and write the weights, what is served, the history and what was trained."""
     keep_large_buffers()
     use_threads(torch.get_num_threads())
     policy = Policy.read(inputs["policy"])
-    training = policy.apply(params.training)
-    data = RankingData.load(inputs["dataset"], choose_device(training.device))
-    has_validation = data.valid.values.numel() > 0
+    training: RankingTraining | ClassificationTraining = policy.apply(params.training)
+    trainee = _trainee(training, inputs, params.seed)
+    has_validation = trainee.data.has_validation
     if training.warm_check is not None and not has_validation:
         raise InvalidInputError("training.warm_check: compares on validation data, of which there is none")
 
-    model = build_model(training, data, params.seed)
-    begun = start(model, training, inputs)
+    model = trainee.build()
+    begun = start(model, training, inputs, trainee.ids)
     cold = None
     if training.warm_check is not None and begun.source != "none":
-        cold_model = build_model(training, data, params.seed)
-        cold = _train(cold_model, training, data, params.seed, context.checkpoint.part("cold"), warm=False)
+        checkpoint = context.checkpoint.part("cold")
+        cold = _train(trainee, trainee.build(), training, params.seed, checkpoint, warm=False)
     checkpoint = context.checkpoint
     if begun.champion_sha256 is not None:  # not part of the cache key: the champion may have changed
         checkpoint = checkpoint.part("warm", begun.champion_sha256)
-    result = _train(model, training, data, params.seed, checkpoint, warm=begun.source != "none")
+    result = _train(trainee, model, training, params.seed, checkpoint, warm=begun.source != "none")
 
     model.load_state_dict(result.weights)
-    save_tensors(result.weights, output / "weights.safetensors")
-    tables = model.tables()
-    for name, dense, table in (("user", columns.USER, tables.users), ("item", columns.ITEM, tables.items)):
-        vocabulary = read_table(inputs["dataset"] / f"{name}s.parquet")
-        write_table(
-            _embeddings(vocabulary, dense, f"{name}_id", table), output / f"{name}_embeddings.parquet"
-        )
+    save_tensors(result.weights, output / WEIGHTS_FILE)
+    trainee.write(model, output)
     write_table(result.table(), output / "history.parquet")
     document = {
         "training": training.model_dump(mode="json"),
@@ -66,8 +66,7 @@ def run(
         "warm_check": _compared(result, cold),
         "best_epoch": result.best_epoch,
         "epochs": result.epochs,
-        "num_users": data.num_users,
-        "num_items": data.num_items,
+        **trainee.sizes(),
     }
     write_document(document, output / "training.json")
     return {
@@ -79,19 +78,26 @@ def run(
     }
 
 
+def _trainee(
+    training: RankingTraining | ClassificationTraining, inputs: Mapping[str, Path], seed: int
+) -> Trainee:
+    """By task; each is imported only where it is needed."""
+    if isinstance(training, RankingTraining):
+        from components.retrain.ranking import RankingTrainee
+
+        return RankingTrainee(training, inputs, seed)
+    from components.retrain.classification import ClassificationTrainee
+
+    return ClassificationTrainee(training, inputs, seed)
+
+
 def _train(
-    model: RankingModel,
-    training: Training,
-    data: RankingData,
-    seed: int,
-    checkpoint: Checkpoint,
-    *,
-    warm: bool,
+    trainee: Trainee, model: RowModel, training: Training, seed: int, checkpoint: Checkpoint, *, warm: bool
 ) -> Fit:
     schedule = Schedule.of(training, from_start=warm)
-    learner = RankingLearner(training, data, model, seed)
     name = "retrain" if warm else "retrain from random weights"
-    return fit(learner, data, schedule, seed=seed, checkpoint=checkpoint, name=name)
+    learner = trainee.learner(model)
+    return fit(learner, trainee.data, schedule, seed=seed, checkpoint=checkpoint, name=name)
 
 
 def _compared(warm: Fit, cold: Fit | None) -> dict[str, Any] | None:
@@ -103,14 +109,3 @@ def _compared(warm: Fit, cold: Fit | None) -> dict[str, Any] | None:
         name: {"value": run.best_value, "best_epoch": run.best_epoch, "epochs": run.epochs}
         for name, run in runs.items()
     }
-
-
-def _embeddings(vocabulary: pa.Table, dense: str, raw: str, table_RD: Tensor) -> pa.Table:
-    flat = pa.array(table_RD.detach().cpu().contiguous().numpy().reshape(-1))
-    return pa.table(
-        {
-            dense: vocabulary[dense],
-            raw: vocabulary[raw],
-            columns.EMBEDDING: pa.FixedSizeListArray.from_arrays(flat, table_RD.shape[1]),
-        }
-    )

@@ -1,7 +1,7 @@
 """Which weights training starts from: the champion's, the search's, or random ones."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
@@ -10,11 +10,20 @@ from components.core.errors import InvalidInputError
 from components.core.manifest import read_manifest
 from components.core.policy import WEIGHTS_FILE
 from components.core.recipe import Training
-from components.rec.models.base import RankingModel
-from components.rec.warm_start import Carried, OldModel, carry_over, dataset_ids
+from components.rec.rows import RowModel
+from components.rec.warm_start import Carried, OldModel, RawIds, carry_over
 from components.rec.weights import load_tensors
 
 logger = logging.getLogger(__name__)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Ids:
+    """Where the raw ids of a model's rows stand: in a dataset artifact, and in that of an older model."""
+
+    of_dataset: Callable[[Path], RawIds]
+    of_model: Callable[[Path], RawIds]
 
 
 @final
@@ -41,11 +50,14 @@ class Start:
         }
 
 
-def start(model: RankingModel, training: Training, inputs: Mapping[str, Path]) -> Start:
+def start(model: RowModel, training: Training, inputs: Mapping[str, Path], ids: Ids) -> Start:
     """Give `model` its first weights, as `training.warm_start` has it.
 
     The champion's weights come before the search's: `champion` takes those of the search only where there
     is no champion, or nothing of it fits, and random ones where the search left none.
+
+    Args:
+        ids: how the raw ids of rows are read.
 
     Raises:
         InvalidInputError: the search's weights are those of another model.
@@ -53,7 +65,7 @@ def start(model: RankingModel, training: Training, inputs: Mapping[str, Path]) -
     sha256: str | None = None
     tensors: Mapping[str, Carried] = {}
     if training.warm_start == "champion" and "champion" in inputs:
-        sha256, tensors = _from_champion(model, training, inputs)
+        sha256, tensors = _from_champion(model, training, inputs, ids)
         if any(became.carried for became in tensors.values()):
             return Start(source="champion", champion_sha256=sha256, tensors=tensors)
         logger.warning("nothing of the champion's weights fits: training does not start from them")
@@ -65,12 +77,13 @@ def start(model: RankingModel, training: Training, inputs: Mapping[str, Path]) -
 
 
 def _from_champion(
-    model: RankingModel, training: Training, inputs: Mapping[str, Path]
+    model: RowModel, training: Training, inputs: Mapping[str, Path], ids: Ids
 ) -> tuple[str, dict[str, Carried]]:
     champion = inputs["champion"]
     sha256 = read_manifest(str(champion)).sha256
-    old = OldModel.read(champion, next(model.parameters()).device)
-    tensors = carry_over(model, dataset_ids(inputs["dataset"]), old, training.new_rows, training.warm_scale)
+    old = OldModel.read(champion, ids.of_model(champion), next(model.parameters()).device)
+    new = ids.of_dataset(inputs["dataset"])
+    tensors = carry_over(model, new, old, training.new_rows, training.warm_scale)
     logger.info(
         "weights of the champion %s × %g, new rows %s:", sha256[:12], training.warm_scale, training.new_rows
     )
@@ -79,7 +92,7 @@ def _from_champion(
     return sha256, tensors
 
 
-def _from_search(model: RankingModel, path: Path) -> bool:
+def _from_search(model: RowModel, path: Path) -> bool:
     """Start from a search's weights; False where it left none."""
     if not path.exists():
         return False

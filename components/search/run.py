@@ -6,29 +6,39 @@ from pathlib import Path
 import torch
 
 from components.compiled import use_threads
-from components.core.policy import TRAJECTORY_FILE, WEIGHTS_FILE
-from components.core.recipe import SearchParams
+from components.core.policy import CONTROLLER_FILE, TRAJECTORY_FILE, WEIGHTS_FILE
+from components.core.recipe import SearchForClassifierParams, SearchParams
+from components.core.recipe.search import FromPolicy
 from components.core.stage import Context
 from components.data.parquet import write_table
 from components.rec.allocator import keep_large_buffers
 from components.rec.data import RankingData, choose_device
+from components.rec.fields import FieldData
 from components.rec.searchers.base import Search
 from components.rec.weights import save_tensors
+from components.search.taking import take
 
 
 def run(
-    params: SearchParams, inputs: Mapping[str, Path], output: Path, context: Context
+    params: SearchParams | SearchForClassifierParams,
+    inputs: Mapping[str, Path],
+    output: Path,
+    context: Context,
 ) -> Mapping[str, float]:
     """Search on train and valid; write the policy, its trajectory and the weights W′."""
     keep_large_buffers()
     use_threads(torch.get_num_threads())
-    data = RankingData.load(inputs["dataset"], choose_device(params.training.device))
+    if isinstance(params.search, FromPolicy):
+        return take(params.training, inputs, output)
+    data = _load(params, inputs["dataset"])
     search: Search = params.search.load()
     result = search(params.search, params.training, data, seed=params.seed, checkpoint=context.checkpoint)
     result.policy.write(output)
     write_table(result.trajectory.table(), output / TRAJECTORY_FILE)
     if result.weights is not None:
         save_tensors(result.weights, output / WEIGHTS_FILE)
+    if result.controller is not None:
+        save_tensors(result.controller, output / CONTROLLER_FILE)
     best = result.trajectory.best_value
     return {
         "epochs": result.policy.epochs,
@@ -36,3 +46,13 @@ def run(
         "training_seconds": result.trajectory.seconds,
         **({f"valid_{params.training.metric}": best} if result.weights is not None else {}),
     }
+
+
+def _load(params: SearchParams | SearchForClassifierParams, dataset: Path) -> RankingData | FieldData:
+    device = choose_device(params.training.device)
+    if params.task == "ranking":
+        return RankingData.load(dataset, device)
+    data = FieldData.load(dataset, device)
+    if params.search.kind != "none":
+        data.require_validation()
+    return data

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from components.core.checkpoint import Checkpoint
 from components.core.errors import InvalidInputError
 from components.core.policy import Policy
-from components.core.recipe.search import SearchConfig
-from components.core.recipe.training import (
+from components.core.recipe.ranking import (
     AobprSampler,
     LightGcn,
     LossConfig,
@@ -19,15 +18,16 @@ from components.core.recipe.training import (
     ModelConfig,
     NegativesConfig,
     Ngcf,
+    RankingTraining,
     SamplerConfig,
-    Training,
 )
+from components.core.recipe.search import SearchConfig
 from components.core.strategy import Strategy, registered
 from components.rec.data import PairBatch, RankingData
-from components.rec.learner import RankingLearner
 from components.rec.loop import Schedule, fit, validate
 from components.rec.models.base import HopEncoded, PlainEncoded, Tables
 from components.rec.objective import build_model, build_negatives, build_sampler
+from components.rec.ranking_learner import RankingLearner
 from components.rec.samplers.base import Mixer
 from tests.unit.rec.conftest import clustered as clustered
 from tests.unit.rec.conftest import make_data
@@ -60,7 +60,7 @@ def named(strategies: tuple[type[Strategy], ...]) -> pytest.MarkDecorator:
 
 @named(MODELS)
 def test_model_encodes_everyone(strategy: type[Strategy], clustered: RankingData) -> None:
-    model = build_model(Training(model=strategy()), clustered, seed=1)
+    model = build_model(RankingTraining(model=strategy()), clustered, seed=1)
     tables = model.tables()
     assert len(tables.users) == clustered.num_users
     assert len(tables.items) == clustered.num_items
@@ -71,7 +71,7 @@ def test_model_encodes_everyone(strategy: type[Strategy], clustered: RankingData
 
 @named(MODELS)
 def test_model_scores_pairs_as_its_tables_do(strategy: type[Strategy], clustered: RankingData) -> None:
-    training = Training(model=strategy())
+    training = RankingTraining(model=strategy())
     model = build_model(training, clustered, seed=1)
     model.optimizer(training.learning_rate)
     generator = torch.Generator().manual_seed(2)
@@ -91,10 +91,10 @@ def test_model_scores_pairs_as_its_tables_do(strategy: type[Strategy], clustered
 @named(MODELS)
 def test_model_is_made_by_its_seed_alone(strategy: type[Strategy], clustered: RankingData) -> None:
     torch.manual_seed(99)
-    first = build_model(Training(model=strategy()), clustered, seed=1).state_dict()
+    first = build_model(RankingTraining(model=strategy()), clustered, seed=1).state_dict()
     torch.manual_seed(7)
-    second = build_model(Training(model=strategy()), clustered, seed=1).state_dict()
-    other = build_model(Training(model=strategy()), clustered, seed=2).state_dict()
+    second = build_model(RankingTraining(model=strategy()), clustered, seed=1).state_dict()
+    other = build_model(RankingTraining(model=strategy()), clustered, seed=2).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
@@ -104,7 +104,7 @@ def test_model_names_the_tensors_with_a_row_for_each_user_or_item(strategy: type
     def shapes(num_users: int, num_items: int) -> dict[str, torch.Size]:
         pairs = [(n % num_users, n % num_items) for n in range(num_users * num_items)]
         data = make_data(num_users, num_items, sorted(set(pairs)), [])
-        model = build_model(Training(model=strategy()), data, seed=1)
+        model = build_model(RankingTraining(model=strategy()), data, seed=1)
         assert model.rows.keys() <= model.state_dict().keys()
         return {name: tensor.shape for name, tensor in model.state_dict().items()}
 
@@ -118,7 +118,7 @@ def test_model_names_the_tensors_with_a_row_for_each_user_or_item(strategy: type
 
 @named(MODELS)
 def test_gradient_reaches_every_parameter(strategy: type[Strategy], clustered: RankingData) -> None:
-    model = build_model(Training(model=strategy()), clustered, seed=1)
+    model = build_model(RankingTraining(model=strategy()), clustered, seed=1)
     model.optimizer(0.01)
     encoded = model.encode(torch.Generator().manual_seed(1))
     everyone = torch.arange(clustered.num_users)
@@ -133,7 +133,7 @@ def test_gradient_reaches_every_parameter(strategy: type[Strategy], clustered: R
 def test_model_learns_the_planted_clusters(
     strategy: type[Strategy], clustered: RankingData, tmp_path: Path
 ) -> None:
-    training = Training(model=strategy(), learning_rate=0.01)
+    training = RankingTraining(model=strategy(), learning_rate=0.01)
     learner = RankingLearner(training, clustered, build_model(training, clustered, seed=1), seed=1)
     schedule = Schedule(epochs=40, patience=40, validate_every=1, batch_size=64, metric="recall@6")
     result = fit(
@@ -188,7 +188,7 @@ def test_sampler_refuses_a_user_without_negatives(config: Strategy) -> None:
 
 @SAMPLERS
 def test_sampler_leaves_the_global_randomness_alone(config: Strategy, clustered: RankingData) -> None:
-    encoded = build_model(Training(), clustered, seed=1).encode()
+    encoded = build_model(RankingTraining(), clustered, seed=1).encode()
     torch.manual_seed(1)
     before = torch.get_rng_state()
     build_sampler(config, clustered).sample(
@@ -208,7 +208,7 @@ def test_mixer_mixes_only_unobserved_items(config: Strategy, model: Strategy, cl
     mixer, twin = build_negatives(config, clustered), build_negatives(config, clustered)
     assert isinstance(mixer, Mixer)
     assert isinstance(twin, Mixer)
-    encoded = build_model(Training(model=model), clustered, seed=1).encode()
+    encoded = build_model(RankingTraining(model=model), clustered, seed=1).encode()
     assert isinstance(encoded, HopEncoded)
     batch = PairBatch(clustered.user[:50], clustered.item[:50])
     torch.manual_seed(1)
@@ -233,7 +233,7 @@ def test_mixer_refuses_a_user_without_negatives(config: Strategy) -> None:
 
 @MIXERS
 def test_a_graph_model_learns_with_a_mixer(config: Strategy, clustered: RankingData, tmp_path: Path) -> None:
-    training = Training(model=LightGcn(), sampler=config, learning_rate=0.01)
+    training = RankingTraining(model=LightGcn(), sampler=config, learning_rate=0.01)
     learner = RankingLearner(training, clustered, build_model(training, clustered, seed=1), seed=1)
     schedule = Schedule(epochs=20, patience=20, validate_every=1, batch_size=64, metric="recall@6")
     checkpoint = Checkpoint(str(tmp_path / "a"), tmp_path, "key")
@@ -273,7 +273,7 @@ def test_loss_is_per_positive_and_falls_as_the_margin_grows(
 def test_search_gives_a_policy_that_applies(
     strategy: type[Strategy], clustered: RankingData, tmp_path: Path
 ) -> None:
-    training = Training(model=MatrixFactorization(dim=8), epochs=2, metric="ndcg@5")
+    training = RankingTraining(model=MatrixFactorization(dim=8), epochs=2, metric="ndcg@5")
     config = strategy.model_validate({"epochs": 2} if "epochs" in strategy.model_fields else {})
     results = []
     for name in ("first", "second"):
@@ -285,7 +285,7 @@ def test_search_gives_a_policy_that_applies(
     result.policy.write(tmp_path)
     assert Policy.read(tmp_path) == result.policy == again.policy
     patched = result.policy.apply(training)
-    assert isinstance(patched, Training)
+    assert isinstance(patched, RankingTraining)
     assert patched.model == training.model
     assert result.trajectory.history == again.trajectory.history
     if result.weights is not None:

@@ -1,1 +1,1 @@
-"""Losses, one value per positive, unreduced. Named in the recipe by `training.loss.kind`."""
+"""Losses, one value per positive or example, unreduced. Named in the recipe by `training.loss.kind`."""

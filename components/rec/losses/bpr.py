@@ -5,7 +5,7 @@ from typing import final
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from components.core.recipe.training import BprLoss
+from components.core.recipe.ranking import BprLoss
 from components.rec.losses.base import PairwiseLoss
 
 

@@ -3,19 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, Protocol, final
+from typing import Final, Protocol, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from components.compiled import available
-from components.core.recipe.training import ModelConfig
+from components.core.recipe.ranking import ModelConfig
 from components.rec.data import RankingData
 from components.rec.optimizers.base import Optimizer
 from components.rec.optimizers.dense import DenseAdam
+from components.rec.rows import RowModel, Side
 
-Side = Literal["user", "item"]
 USER_AND_ITEM_ROWS: Final[Mapping[str, Side]] = {"users": "user", "items": "item"}
 
 
@@ -91,15 +91,8 @@ class HopEncoded(Encoded):
         """With gradients that reach the model's parameters."""
 
 
-class RankingModel(nn.Module, ABC):
-    """A model whose score is an inner product of encoded users and items.
-
-    Attributes:
-        rows: the tensors that have a row for each user or each item, in the order of the dense ids. The
-            shape of every other tensor must not depend on the data.
-    """
-
-    rows: ClassVar[Mapping[str, Side]]
+class RankingModel(RowModel):
+    """A model whose score is an inner product of encoded users and items."""
 
     @abstractmethod
     def encode(self, dropout: torch.Generator | None = None) -> Encoded:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from components.core.recipe.training import LightGcn
+from components.core.recipe.ranking import LightGcn
 from components.rec.data import RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,

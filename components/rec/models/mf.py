@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from components.core.recipe.training import MatrixFactorization
+from components.core.recipe.ranking import MatrixFactorization
 from components.rec.data import RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,

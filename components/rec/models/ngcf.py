@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, leaky_relu, normalize
 
-from components.core.recipe.training import Ngcf
+from components.core.recipe.ranking import Ngcf
 from components.rec.data import RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,

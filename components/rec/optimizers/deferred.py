@@ -47,7 +47,7 @@ Floats = npt.NDArray[np.float32]
 
 @final
 class DeferredAdam(Optimizer):
-    """For tables on a CPU whose gradients are sparse: each a coalesced tensor with distinct rows."""
+    """For tables on a CPU whose gradients are sparse."""
 
     def __init__(self, tables: Mapping[str, nn.Parameter], learning_rate: float) -> None:
         self._learning_rate = learning_rate
@@ -71,9 +71,8 @@ class DeferredAdam(Optimizer):
         """The rows with a gradient must have been caught up with before it was taken."""
         self._step += 1
         for table in self._tables.values():
-            gradient = table.parameter.grad
-            if gradient is not None:
-                rows, values = gradient._indices()[0].numpy(), gradient._values().numpy()
+            if table.parameter.grad is not None:
+                rows, values = _by_row(table.parameter.grad)
                 table.move(rows, values, self._step, self._learning_rate)
 
     def state(self) -> dict[str, Tensor]:
@@ -119,6 +118,14 @@ class _Table:
     def _arrays(self) -> tuple[Any, ...]:
         parts = (self.parameter.detach(), self._first.detach(), self._root.detach())
         return tuple(part.numpy() for part in (*parts, self._since, self._upto))
+
+
+def _by_row(gradient: Tensor) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Each row once. A gradient comes so unless several were added up, but autograd forgets to say it."""
+    rows = gradient._indices()[0]
+    if not bool((rows[1:] > rows[:-1]).all()):
+        gradient = gradient.coalesce()
+    return gradient._indices()[0].numpy(), gradient._values().numpy()
 
 
 def _sums() -> npt.NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from components.core.recipe.training import AobprSampler
+from components.core.recipe.ranking import AobprSampler
 from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import Encoded
 from components.rec.samplers.base import Sampler, require_negatives

@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from components.core.recipe.training import DnsSampler
+from components.core.recipe.ranking import DnsSampler
 from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import Encoded
 from components.rec.samplers.base import Sampler

@@ -4,7 +4,7 @@ from typing import final
 
 import torch
 
-from components.core.recipe.training import MixGcfMixer
+from components.core.recipe.ranking import MixGcfMixer
 from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import HopEncoded
 from components.rec.samplers.base import Mixed, Mixer

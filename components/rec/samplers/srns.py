@@ -7,7 +7,7 @@ from typing import Final, final
 import torch
 from torch import Tensor
 
-from components.core.recipe.training import SrnsSampler
+from components.core.recipe.ranking import SrnsSampler
 from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import Encoded, PlainEncoded, RankingModel, Tables
 from components.rec.samplers.base import Sampler, require_negatives

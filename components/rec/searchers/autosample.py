@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from components.core.checkpoint import Checkpoint
-from components.core.columns import TRAIN_LOSS
+from components.core.columns import ALPHA, LOSS, PROBABILITY, TEMPERATURE, TRAIN_LOSS
 from components.core.hashing import derive_seed
 from components.core.policy import Policy
+from components.core.recipe.ranking import RankingTraining
 from components.core.recipe.search import AutoSample
-from components.core.recipe.training import Training
 from components.rec.data import PairBatch, RankingData
+from components.rec.gumbel import drawn, gumbel_softmax, logit_gradient
 from components.rec.learner import Learner
 from components.rec.loop import Schedule, fit
 from components.rec.models.base import Encoded, RankingModel
@@ -20,14 +21,11 @@ from components.rec.objective import PairwiseObjective, build_model, build_sampl
 from components.rec.optimizers.dense import DenseAdam
 from components.rec.samplers.base import Sampler
 from components.rec.searchers.base import SearchResult
-from components.rec.searchers.gumbel import drawn, gumbel_softmax, logit_gradient
 from components.rec.weights import prefixed, without_prefix
-
-ALPHA, PROBABILITY, LOSS, TEMPERATURE = "alpha_", "probability_", "loss_", "temperature"
 
 
 def search(
-    config: AutoSample, training: Training, data: RankingData, *, seed: int, checkpoint: Checkpoint
+    config: AutoSample, training: RankingTraining, data: RankingData, *, seed: int, checkpoint: Checkpoint
 ) -> SearchResult:
     """Train W and α jointly; the policy is π* = argmax α* of the best validation epoch, whose weights
     are W′ (§2.3.4)."""
@@ -57,8 +55,10 @@ class AutoSampleLearner(Learner):
     are encoded and scored once for all samplers.
     """
 
+    model: RankingModel
+
     def __init__(
-        self, config: AutoSample, training: Training, data: RankingData, model: RankingModel, seed: int
+        self, config: AutoSample, training: RankingTraining, data: RankingData, model: RankingModel, seed: int
     ) -> None:
         device = data.user.device
         self.model = model

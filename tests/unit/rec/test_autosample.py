@@ -7,22 +7,22 @@ import pytest
 import torch
 
 from components.core.checkpoint import Checkpoint
-from components.core.recipe.search import AutoSample, Temperature
-from components.core.recipe.training import (
+from components.core.recipe.ranking import (
     DnsSampler,
     MatrixFactorization,
     PopularitySampler,
-    Training,
+    RankingTraining,
     UniformSampler,
 )
+from components.core.recipe.search import AutoSample, Temperature
 from components.rec.data import PairBatch, RankingData
+from components.rec.gumbel import gumbel_softmax
 from components.rec.losses.bpr import Bpr
 from components.rec.models.base import Tables
 from components.rec.objective import build_model, build_sampler
 from components.rec.searchers.autosample import AutoSampleLearner, search
-from components.rec.searchers.gumbel import gumbel_softmax
 
-TRAINING = Training(model=MatrixFactorization(dim=8), batch_size=64, learning_rate=0.01, l2=0.01)
+TRAINING = RankingTraining(model=MatrixFactorization(dim=8), batch_size=64, learning_rate=0.01, l2=0.01)
 SAMPLERS = (UniformSampler(), PopularitySampler(), DnsSampler(pool_size=4))
 
 

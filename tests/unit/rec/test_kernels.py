@@ -5,22 +5,22 @@ import torch
 from torch import Tensor
 
 from components.compiled import available
-from components.core.recipe.training import (
+from components.core.recipe.ranking import (
     DnsSampler,
     LightGcn,
     MatrixFactorization,
     ModelConfig,
     Ngcf,
+    RankingTraining,
     SamplerConfig,
-    Training,
     UniformSampler,
 )
 from components.core.strategy import Strategy, registered
 from components.rec.data import RankingData
-from components.rec.learner import RankingLearner
 from components.rec.models import lightgcn, mf, ngcf, propagation
 from components.rec.models.base import PlainEncoded
 from components.rec.objective import build_model
+from components.rec.ranking_learner import RankingLearner
 from tests.unit.rec.conftest import make_data
 
 pytestmark = pytest.mark.skipif(not available(), reason="Numba is not installed")
@@ -74,7 +74,7 @@ def test_scores_and_gradients(
     slope_BK = torch.randn(60, 3, generator=generator)
 
     def results() -> dict[str, Tensor]:
-        built = build_model(Training(model=model), sparse_world, seed=1)
+        built = build_model(RankingTraining(model=model), sparse_world, seed=1)
         built.optimizer(0.01)  # which decides on the gradients' form
         encoded = built.encode(torch.Generator().manual_seed(5) if dropout else None)
         assert isinstance(encoded, PlainEncoded) == plain
@@ -108,7 +108,7 @@ def test_scores_and_gradients(
 def test_losses_of_fifty_steps(
     model: Strategy, sampler: SamplerConfig, sparse_world: RankingData, plainly: pytest.MonkeyPatch
 ) -> None:
-    training = Training(model=model, sampler=sampler, learning_rate=0.003, batch_size=32)
+    training = RankingTraining(model=model, sampler=sampler, learning_rate=0.003, batch_size=32)
 
     def results() -> tuple[Tensor, Tensor]:
         learner = RankingLearner(training, sparse_world, build_model(training, sparse_world, 1), seed=1)

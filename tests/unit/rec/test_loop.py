@@ -9,13 +9,14 @@ import torch
 
 from components.core.checkpoint import Checkpoint
 from components.core.errors import GateFailedError
+from components.core.recipe.ranking import MatrixFactorization, Ngcf, RankingTraining
 from components.core.recipe.search import AutoSample
-from components.core.recipe.training import MatrixFactorization, Ngcf, Training
 from components.rec import loop
 from components.rec.data import RankingData
-from components.rec.learner import Learner, RankingLearner
-from components.rec.loop import Fit, Schedule, fit, validate
+from components.rec.learner import Learner
+from components.rec.loop import Fit, Schedule, fit
 from components.rec.objective import build_model
+from components.rec.ranking_learner import RankingLearner
 from components.rec.searchers.autosample import AutoSampleLearner
 
 
@@ -25,7 +26,7 @@ class KilledError(Exception):
 
 def make_learner(kind: str, data: RankingData) -> Learner:
     model_config = Ngcf(dim=8, layer_dims=(8,)) if kind == "ngcf" else MatrixFactorization(dim=8)
-    training = Training(model=model_config, learning_rate=0.01, num_negatives=2)
+    training = RankingTraining(model=model_config, learning_rate=0.01, num_negatives=2)
     model = build_model(training, data, seed=1)
     if kind == "autosample":
         return AutoSampleLearner(AutoSample(), training, data, model, seed=1)
@@ -77,6 +78,7 @@ def test_a_run_that_is_told_to_stop_goes_on_where_it_was(
 ) -> None:
     whole = run(make_learner(kind, clustered), clustered, tmp_path / "whole")
 
+    validate = RankingData.validate
     stopped, steps = make_learner(kind, clustered), []
     step, when = stopped.step, 5 * clustered.num_batches(32)
 
@@ -92,7 +94,7 @@ def test_a_run_that_is_told_to_stop_goes_on_where_it_was(
         return validate(*arguments)
 
     stopped.step = counted
-    monkeypatch.setattr(loop, "validate", validated)
+    monkeypatch.setattr(RankingData, "validate", validated)
     with pytest.raises(KeyboardInterrupt):
         run(stopped, clustered, tmp_path / "stopped")
     monkeypatch.undo()
@@ -130,7 +132,7 @@ def test_stops_after_patience_and_keeps_the_best(clustered: RankingData, tmp_pat
     assert 0 in values
     assert result.best_value == max(values.values()) == values[result.best_epoch]
     learner.model.load_state_dict(result.weights)
-    assert validate(learner.model, clustered, "ndcg@5")["ndcg@5"] == pytest.approx(result.best_value)
+    assert clustered.validate(learner.model, "ndcg@5")["ndcg@5"] == pytest.approx(result.best_value)
 
 
 def test_training_finds_the_clusters(clustered: RankingData, tmp_path: Path) -> None:

@@ -7,16 +7,16 @@ from torch.nn.functional import leaky_relu, softplus
 
 from components.compiled import available
 from components.core.errors import InvalidInputError
+from components.core.recipe.ranking import LightGcn, MixGcfMixer, Ngcf, RankingTraining
 from components.core.recipe.reading import build_recipe
-from components.core.recipe.training import LightGcn, MixGcfMixer, Ngcf, Training
 from components.rec.data import PairBatch, RankingData
 from components.rec.models import lightgcn, ngcf, propagation
 from components.rec.models.base import HopEncoded, RankingModel
 from components.rec.objective import PairwiseObjective, build_model, build_negatives
 from components.rec.samplers.base import Mixed, Mixer
 
-LIGHTGCN = Training(model=LightGcn(dim=6, num_layers=2), sampler=MixGcfMixer(num_candidates=5))
-NGCF = Training(
+LIGHTGCN = RankingTraining(model=LightGcn(dim=6, num_layers=2), sampler=MixGcfMixer(num_candidates=5))
+NGCF = RankingTraining(
     model=Ngcf(dim=6, layer_dims=(5, 4), message_dropout=0), sampler=MixGcfMixer(num_candidates=5)
 )
 both_models = pytest.mark.parametrize("training", [LIGHTGCN, NGCF], ids=["lightgcn", "ngcf"])
@@ -31,7 +31,7 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.setattr(module, "takes_kernels", lambda _: False, raising=False)
 
 
-def dense_layers(model: RankingModel, training: Training, data: RankingData) -> list[Tensor]:
+def dense_layers(model: RankingModel, training: RankingTraining, data: RankingData) -> list[Tensor]:
     """(U + I, D) of each hop."""
     adjacency = torch.zeros(data.num_users + data.num_items, data.num_users + data.num_items)
     adjacency[data.user, data.item + data.num_users] = 1
@@ -49,7 +49,9 @@ def dense_layers(model: RankingModel, training: Training, data: RankingData) -> 
     return layers
 
 
-def parts(training: Training, layers: list[Tensor], user_B: Tensor, item_BK: Tensor, users: int) -> Tensor:
+def parts(
+    training: RankingTraining, layers: list[Tensor], user_B: Tensor, item_BK: Tensor, users: int
+) -> Tensor:
     """(B, K, L) what each hop of the item contributes to the score."""
     if training.model.kind == "ngcf":
         return torch.stack([(at[user_B][:, None] * at[item_BK + users]).sum(2) for at in layers], 2)
@@ -59,7 +61,7 @@ def parts(training: Training, layers: list[Tensor], user_B: Tensor, item_BK: Ten
 
 @pytest.mark.usefixtures("form")
 @both_models
-def test_hops_add_up_to_scores_and_are_the_layers(training: Training, clustered: RankingData) -> None:
+def test_hops_add_up_to_scores_and_are_the_layers(training: RankingTraining, clustered: RankingData) -> None:
     model = build_model(training, clustered, seed=1)
     model.optimizer(0.01)
     encoded = model.encode()
@@ -77,7 +79,7 @@ def test_hops_add_up_to_scores_and_are_the_layers(training: Training, clustered:
 @pytest.mark.usefixtures("form")
 @both_models
 def test_the_objective_and_its_gradient_are_those_of_mixed_embeddings(
-    training: Training, clustered: RankingData
+    training: RankingTraining, clustered: RankingData
 ) -> None:
     batch = PairBatch(clustered.user[:50], clustered.item[:50])
     generator = torch.Generator().manual_seed(2)
@@ -118,7 +120,9 @@ def test_the_objective_and_its_gradient_are_those_of_mixed_embeddings(
 
 @pytest.mark.usefixtures("form")
 @both_models
-def test_each_hop_takes_its_best_unobserved_candidate(training: Training, clustered: RankingData) -> None:
+def test_each_hop_takes_its_best_unobserved_candidate(
+    training: RankingTraining, clustered: RankingData
+) -> None:
     model = build_model(training, clustered, seed=1)
     model.optimizer(0.01)
     encoded, mixer = model.encode(), build_negatives(MixGcfMixer(num_candidates=400), clustered)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from components.core.recipe.training import LightGcn, Ngcf, Training
+from components.core.recipe.ranking import LightGcn, Ngcf, RankingTraining
 from components.rec.data import RankingData
 from components.rec.models.propagation import NormalizedGraph
 from components.rec.objective import build_model
@@ -37,7 +37,7 @@ def test_propagation_and_its_gradient(clustered: RankingData) -> None:
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 def test_lightgcn_is_the_mean_of_its_layers(clustered: RankingData, num_layers: int) -> None:
-    model = build_model(Training(model=LightGcn(dim=8, num_layers=num_layers)), clustered, seed=1)
+    model = build_model(RankingTraining(model=LightGcn(dim=8, num_layers=num_layers)), clustered, seed=1)
     dense = dense_graph(clustered)
     layer = torch.cat([model.users, model.items]).double()
     layers = [layer]
@@ -52,7 +52,7 @@ def test_lightgcn_is_the_mean_of_its_layers(clustered: RankingData, num_layers: 
 @pytest.mark.parametrize("normalize", [False, True])
 def test_ngcf_equals_equation_7(clustered: RankingData, normalize: bool) -> None:
     config = Ngcf(dim=6, layer_dims=(5, 4), normalize_layers=normalize)
-    model = build_model(Training(model=config), clustered, seed=1)
+    model = build_model(RankingTraining(model=config), clustered, seed=1)
     dense = dense_graph(clustered)
     eye = torch.eye(len(dense), dtype=torch.float64)
     layer = torch.cat([model.users, model.items]).double()
@@ -68,7 +68,7 @@ def test_ngcf_equals_equation_7(clustered: RankingData, normalize: bool) -> None
 
 def test_ngcf_dropout_keeps_the_mean_and_needs_a_generator(clustered: RankingData) -> None:
     config = Ngcf(dim=6, layer_dims=(64,), message_dropout=0.5)
-    model = build_model(Training(model=config), clustered, seed=1)
+    model = build_model(RankingTraining(model=config), clustered, seed=1)
     plain = model.tables().items[:, 6:]
     dropped = torch.stack(
         [model.encode(torch.Generator().manual_seed(seed)).tables().items[:, 6:] for seed in range(400)]

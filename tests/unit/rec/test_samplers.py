@@ -10,7 +10,7 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from components.core.errors import InvalidInputError
-from components.core.recipe.training import AobprSampler, DnsSampler, PopularitySampler, UniformSampler
+from components.core.recipe.ranking import AobprSampler, DnsSampler, PopularitySampler, UniformSampler
 from components.core.strategy import Strategy
 from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import Encoded, PlainEncoded, Tables

@@ -9,7 +9,7 @@ import torch
 from scipy.special import expit
 from scipy.stats import chisquare
 
-from components.core.recipe.training import SrnsSampler, Training
+from components.core.recipe.ranking import RankingTraining, SrnsSampler
 from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import PlainEncoded, Tables
 from components.rec.objective import build_model, build_sampler
@@ -30,7 +30,7 @@ def test_the_drawn_negative_has_the_highest_sum_of_score_and_deviation(
     config = SrnsSampler(memory=6, alpha=4.0, warmup=5)
     sampler = built(config, clustered)
     batch = PairBatch(clustered.user[:50], clustered.item[:50])
-    models = [build_model(Training(), clustered, seed=seed) for seed in range(num_epochs + 1)]
+    models = [build_model(RankingTraining(), clustered, seed=seed) for seed in range(num_epochs + 1)]
     sampler.sample(models[0].encode(), batch, 1, generator=torch.Generator().manual_seed(1))
     for model in models[:-1]:
         sampler.end_epoch(model)
@@ -83,7 +83,7 @@ def test_the_memory_is_drawn_without_replacement_in_proportion_to_exponentials()
 def test_it_goes_on_where_it_was(clustered: RankingData) -> None:
     batch = PairBatch(clustered.user[:64], clustered.item[:64])
     whole, part = built(SrnsSampler(), clustered), built(SrnsSampler(), clustered)
-    models = [build_model(Training(), clustered, seed=seed) for seed in range(8)]
+    models = [build_model(RankingTraining(), clustered, seed=seed) for seed in range(8)]
     for sampler in (whole, part):
         generator = torch.Generator().manual_seed(1)
         for model in models[:7]:

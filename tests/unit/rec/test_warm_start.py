@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.core.recipe.training import LightGcn, MatrixFactorization, ModelConfig, Ngcf, Training
+from components.core.recipe.ranking import LightGcn, MatrixFactorization, ModelConfig, Ngcf, RankingTraining
 from components.core.strategy import Strategy, registered
 from components.rec.models.base import RankingModel
 from components.rec.objective import build_model
@@ -19,7 +19,9 @@ MODELS = registered(ModelConfig)
 def build(config: Strategy, num_users: int, num_items: int, seed: int = 1) -> RankingModel:
     pairs = [(user, user % num_items) for user in range(num_users)]
     pairs += [(item % num_users, item) for item in range(num_items)]
-    return build_model(Training(model=config), make_data(num_users, num_items, sorted(set(pairs)), []), seed)
+    return build_model(
+        RankingTraining(model=config), make_data(num_users, num_items, sorted(set(pairs)), []), seed
+    )
 
 
 def raw_ids(users: list, items: list) -> RawIds:

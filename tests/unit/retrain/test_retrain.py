@@ -16,13 +16,13 @@ from components.core.checkpoint import Checkpoint
 from components.core.errors import GateFailedError, InvalidInputError
 from components.core.gates import Gate, gates_of
 from components.core.manifest import read_manifest
-from components.core.recipe import RetrainParams, Training
-from components.core.recipe.training import MatrixFactorization, WarmCheck
+from components.core.recipe import RankingTraining, RetrainParams
+from components.core.recipe.ranking import MatrixFactorization
+from components.core.recipe.training import WarmCheck
 from components.core.stage import Context
-from components.core.strategy import load_object
 from components.data.parquet import read_table, write_table
 from components.rec import loop
-from components.rec.learner import RankingLearner
+from components.rec.ranking_learner import RankingLearner
 from components.retrain.run import run
 
 NUM_ITEMS = 30
@@ -71,7 +71,7 @@ class Deliveries:
         self.metrics = run(
             params(**changes), inputs, output, Context(Checkpoint(str(place / "artifact"), scratch, "key"))
         )
-        found = load_object(RETRAIN.contract)(output, params(**changes), inputs, place / "docs")
+        found = RETRAIN.load_contract(params(**changes))(output, params(**changes), inputs, place / "docs")
         self.gates: list[Gate] = gates_of(found.summary)
         return loop.publish(name, "retrain", loop.manifests)
 
@@ -87,7 +87,7 @@ def params(**changes: Any) -> RetrainParams:
         "warm_start": "champion",
         "device": "cpu",
     }
-    return RetrainParams(training=Training(**(settings | changes)), seed=1, model="m", tracking_uri="")
+    return RetrainParams(training=RankingTraining(**(settings | changes)), seed=1, model="m", tracking_uri="")
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_a_warm_start_that_is_worse_stops_or_warns(
     assert check.value == pytest.approx(-0.25)
     with pytest.raises(
         GateFailedError,
-        match=r"warm start: ndcg@5 on validation, warm − cold: .*-0\.2500, need at least -0\.0100",
+        match=r"warm start: ndcg@5 on validation, lead of warm over cold: .*-0\.2500, need at least -0\.0100",
     ) as raised:
         deliveries.retrain(second, first, warm_check=WarmCheck(margin=0.01))
     assert [gate.outcome for gate in raised.value.gates] == ["passed", "stopped"]

@@ -1,4 +1,4 @@
-"""Straight-through Gumbel-softmax (AutoSample eq. 10 and 11, AutoLoss eq. 9 and 10)."""
+"""Gumbel-softmax (AutoLoss eq. 10), also straight-through (AutoSample eq. 10 and 11)."""
 
 import torch
 from torch import Tensor

@@ -1,0 +1,1 @@
+"""Classifiers over feature fields. One file each; named in the recipe by `training.model.kind`."""
