@@ -61,12 +61,18 @@ def interval(
     n_C = (difference_UC != 0).sum(axis=0)
     ends = [
         np.quantile(mean_C, [tail, 1 - tail])
-        for mean_C, tail in zip(mean_RC.T, _expanded(n_C, (1 - confidence) / 2), strict=True)
+        for mean_C, tail in zip(mean_RC.T, expanded(n_C, (1 - confidence) / 2), strict=True)
     ]
     low_C, high_C = np.transpose(ends)
     return low_C, high_C
 
 
-def _expanded(n_C: NDArray[np.int64], tail: float) -> Floats:
+def expanded(n_C: NDArray[np.int64], tail: float) -> Floats:
+    """Where the expanded percentile interval ends that has `tail` on either side: Φ(√(n/(n−1)) t)."""
+    return np.asarray(ndtr(expanded_quantile(n_C, tail)), dtype=np.float64)
+
+
+def expanded_quantile(n_C: NDArray[np.int64], tail: float) -> Floats:
+    """The same in standard deviations: √(n/(n−1)) t."""
     n_C = np.maximum(n_C, 2)
-    return np.asarray(ndtr(np.sqrt(n_C / (n_C - 1)) * stdtrit(n_C - 1, tail)), dtype=np.float64)
+    return np.asarray(np.sqrt(n_C / (n_C - 1)) * stdtrit(n_C - 1, tail), dtype=np.float64)

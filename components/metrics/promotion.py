@@ -1,18 +1,16 @@
 """The rule of promotion: gates from what was measured, all of which stands in the verdict."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from components.core.gates import Gate
-from components.core.recipe.judgement import BaselineName, Promotion
+from components.core.recipe.ranking_judgement import BaselineName, RankingPromotion
 from components.core.verdict import BeyondAccuracy, Comparison, Floor, Other, SliceResult
-
-LEARNED: Final = "learned"  # name of the gate that looks for test pairs in the champion's train
-MAX_LEARNED: Final = 0.01  # more of the test in the champion's train than this makes a comparison unfair
+from components.metrics.decision import counted, lies, objections, within
 
 
 def judge(
-    promotion: Promotion,
+    promotion: RankingPromotion,
     means: Mapping[str, float],
     comparisons: Mapping[Other, Mapping[str, Comparison]],
     slices: Sequence[SliceResult],
@@ -41,59 +39,34 @@ def judge(
             for found in [_find(guardrail.metric, guardrail.slice, champion, slices)]
         ]
     for name, bound in sorted(promotion.bounds.items()):
-        gates.append(_bound(name, beyond[name].challenger, bound.min, bound.max))
+        value = beyond[name].challenger
+        gates.append(within(name, "recommendations", value, bound.min, bound.max, "hold"))
     return gates
 
 
-def promoted(gates: Iterable[Gate]) -> bool:
-    """Whether no gate has stopped the run or held the promotion back."""
-    return all(gate.outcome in ("passed", "warned") for gate in gates)
-
-
 def reason(
-    promotion: Promotion, comparisons: Mapping[Other, Mapping[str, Comparison]], gates: Sequence[Gate]
+    promotion: RankingPromotion, comparisons: Mapping[Other, Mapping[str, Comparison]], gates: Sequence[Gate]
 ) -> str:
     """The decision in a sentence or two, for people."""
-    failed = [gate for gate in gates if gate.outcome in ("stopped", "held")]
-    if failed:
-        return "; ".join(gate.told for gate in failed)
+    if failed := objections(gates):
+        return failed
     compared = [gate.told for gate in gates if gate.subject in comparisons]
     if "champion" in comparisons:
         return "; ".join(compared)
     passed = (
-        f"it passes {_count(len(promotion.floors), 'floor')}"
+        f"it passes {counted(len(promotion.floors), 'floor')}"
         if promotion.floors
         else "no floors were asked for"
     )
     return "; ".join([f"there is no champion to beat, and {passed}", *compared])
 
 
-def floors(promotion: Promotion, means: Mapping[str, float]) -> dict[str, Floor]:
+def floors(promotion: RankingPromotion, means: Mapping[str, float]) -> dict[str, Floor]:
     """Every floor with what was reached."""
     return {
         name: Floor(value=means[name], floor=floor, passed=means[name] >= floor)
         for name, floor in sorted(promotion.floors.items())
     }
-
-
-def learned(share: float | None) -> Gate:
-    """The share of the test pairs that the champion has been trained on; None where nobody can tell."""
-    if share is None:
-        told, passed = "what the champion learned from is gone: it may have seen the test", False
-    else:
-        told = f"the champion has learned {100 * share:.2g} % of the test pairs"
-        passed = share <= MAX_LEARNED
-        if not passed:
-            told += ": the comparison favours it"
-    return Gate(
-        name=LEARNED,
-        subject="test",
-        value=share,
-        high=MAX_LEARNED,
-        severity="warn",
-        passed=passed,
-        told=told,
-    )
 
 
 _NAMES: Final[Mapping[Other, str]] = {
@@ -111,7 +84,7 @@ def _floor(metric: str, value: float, floor: float) -> Gate:
 
 def _champion(metric: str, found: Comparison, margin: float) -> Gate:
     passed = found.low > margin
-    told = f"{_lead(metric, found, 'the champion')} {_lies(passed)} above the margin of {margin:g}"
+    told = f"{_lead(metric, found, 'the champion')} {lies(passed)} above the margin of {margin:g}"
     return Gate(
         name=metric,
         subject="champion",
@@ -125,12 +98,8 @@ def _champion(metric: str, found: Comparison, margin: float) -> Gate:
 
 def _beat(metric: str, name: BaselineName, found: Comparison) -> Gate:
     passed = found.low > 0
-    told = f"{_lead(metric, found, _NAMES[name])} {_lies(passed)} above 0"
+    told = f"{_lead(metric, found, _NAMES[name])} {lies(passed)} above 0"
     return Gate(name=metric, subject=name, value=found.low, low=0, severity="hold", passed=passed, told=told)
-
-
-def _lies(passed: bool) -> str:
-    return "lies" if passed else "does not lie"
 
 
 def _lead(metric: str, found: Comparison, other: str) -> str:
@@ -163,10 +132,8 @@ def _guardrail(found: SliceResult, max_drop: float, min_users: int) -> Gate:
     who = found.slice.replace("_", " ") if found.slice != "all" else "all users"
     gate = Gate(name=found.metric, subject=f"guardrail {found.slice}", severity="hold", passed=True)
     if found.slice != "all" and found.users < min_users:
-        told = (
-            f"{found.metric} of {who}: {_count(found.users, 'user')}, too few to be judged (need {min_users})"
-        )
-        return gate.model_copy(update={"told": told})
+        few = f"{counted(found.users, 'user')}, too few to be judged (need {min_users})"
+        return gate.model_copy(update={"told": f"{found.metric} of {who}: {few}"})
     assert found.champion is not None
     assert found.low is not None
     low = -max_drop * found.champion
@@ -176,24 +143,3 @@ def _guardrail(found: SliceResult, max_drop: float, min_users: int) -> Gate:
         f"champion's {found.champion:.4f}, {'' if passed else 'not surely '}within {100 * max_drop:g} %"
     )
     return gate.model_copy(update={"value": found.low, "low": low, "passed": passed, "told": told})
-
-
-def _bound(name: str, value: float, low: float | None, high: float | None) -> Gate:
-    passed = (low is None or value >= low) and (high is None or value <= high)
-    needed = [f"at least {low:g}"] if low is not None else []
-    needed += [f"at most {high:g}"] if high is not None else []
-    told = f"{name} {value:.4f}" + (f", {'' if passed else 'need '}{' and '.join(needed)}" if needed else "")
-    return Gate(
-        name=name,
-        subject="recommendations",
-        value=value,
-        low=low,
-        high=high,
-        severity="hold",
-        passed=passed,
-        told=told,
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

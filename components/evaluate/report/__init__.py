@@ -1,23 +1,26 @@
 """report.html: one page about one decision. It asks the network for nothing and holds no time stamps."""
 
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from components.evaluate.report.decision import signed
-from components.evaluate.report.findings import Findings
-from components.evaluate.report.page import build_page
-
-__all__ = ["Findings", "render"]
+from components.evaluate.report.page import Page
+from components.evaluate.report.wording import signed
 
 _HERE = Path(__file__).parent
 
 
-def render(findings: Findings) -> str:
-    """The page as HTML. Equal findings give equal bytes."""
+def render(page: Page, own: Any, templates: Path) -> str:
+    """The page as HTML. Equal content gives equal bytes.
+
+    Args:
+        own: what the page of the task shows beside what all show.
+        templates: the task's directory, whose `sections.html.j2` extends `page.html.j2`.
+    """
     environment = Environment(
-        loader=FileSystemLoader(_HERE),
+        loader=FileSystemLoader([templates, _HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -26,4 +29,4 @@ def render(findings: Findings) -> str:
     environment.filters["signed"] = signed
     # The style sheet is ours, and `>` must stay what it is.
     style = Markup((_HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704
-    return environment.get_template("page.html.j2").render(page=build_page(findings), style=style)
+    return environment.get_template("sections.html.j2").render(page=page, own=own, style=style)

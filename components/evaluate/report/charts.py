@@ -1,22 +1,14 @@
 """Charts as data: everything in percent of the plot, so that a template can draw them at any width."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
 
+from components.evaluate.report.axes import Axis, Tick, number, padded
+
 Points = Sequence[tuple[float, float]]
 _MAX_LABELLED_POINTS = 60  # more would only make the page heavy
-
-
-@final
-@dataclass(frozen=True)
-class Tick:
-    """A labelled position on an axis."""
-
-    at: float
-    label: str
 
 
 @final
@@ -50,6 +42,8 @@ class Chart:
 
     Attributes:
         rule: where a vertical line stands.
+        square: both axes are shares, and the diagonal is drawn.
+        dotted: the points are drawn.
     """
 
     title: str
@@ -59,88 +53,9 @@ class Chart:
     lines: Sequence[Line] = ()
     bars: Sequence[Mark] = ()
     rule: float | None = None
+    square: bool = False
+    dotted: bool = False
     note: str = ""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A number that is known to lie between two others, in its own unit; `limit` is where a line stands."""
-
-    label: str
-    low: float
-    at: float
-    high: float
-    limit: float | None
-    shown: str
-    range: str
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Whisker:
-    """An interval in percent of the plot. `tone` is up, down, or even where it holds 0."""
-
-    label: str
-    low: float
-    at: float
-    high: float
-    limit: float | None
-    shown: str
-    range: str
-    tone: str
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Forest:
-    """Intervals below each other; `zero` is where no difference stands."""
-
-    title: str
-    x_title: str
-    x_ticks: Sequence[Tick]
-    zero: float
-    rows: Sequence[Whisker]
-    note: str = ""
-
-
-@final
-@dataclass(frozen=True)
-class Axis:
-    """Maps values to percent."""
-
-    low: float
-    high: float
-    logarithmic: bool = False
-
-    def at(self, value: float) -> float:
-        low, high = self._scaled(self.low), self._scaled(self.high)
-        return round(100 * (self._scaled(value) - low) / (high - low), 2)
-
-    def ticks(self, count: int = 5, *, percent: bool = False, whole: bool = False) -> list[Tick]:
-        """About `count` round values; `whole` ones for what is counted."""
-        values = self._decades() if self.logarithmic else _round_steps(self.low, self.high, count, whole)
-        return [Tick(self.at(value), f"{100 * value:g} %" if percent else number(value)) for value in values]
-
-    def _scaled(self, value: float) -> float:
-        return math.log10(value) if self.logarithmic else value
-
-    def _decades(self) -> list[float]:
-        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-        factors = (1,) if last - first > 2 else (1, 2, 5)
-        values = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
-        return [value for value in values if self.low <= value <= self.high]
-
-
-def number(value: float) -> str:
-    """As people write it, to about four digits: 1,200 or 0.05."""
-    if value == int(value) or abs(value) >= 1000:
-        shown = f"{value:,.0f}"
-    elif abs(value) >= 1:
-        shown = f"{value:.4g}"
-    else:
-        shown = f"{value:.4f}".rstrip("0") if abs(value) >= 0.001 else f"{value:.3g}"
-    return shown.replace("-", "−")
 
 
 def line_chart(
@@ -166,8 +81,8 @@ def line_chart(
     """
     xs = [x for points in series.values() for x, _ in points]
     ys = [y for points in series.values() for _, y in points]
-    x_axis = Axis(*_padded(min(xs), max(xs), 0.0), logarithmic)
-    y_axis = Axis(*(limits or _padded(min(ys), max(ys), 0.0 if logarithmic else 0.06)), logarithmic)
+    x_axis = Axis(*padded(min(xs), max(xs), 0.0), logarithmic)
+    y_axis = Axis(*(limits or padded(min(ys), max(ys), 0.0 if logarithmic else 0.06)), logarithmic)
     lines = [
         _line(
             name,
@@ -188,6 +103,33 @@ def line_chart(
         y_ticks=y_axis.ticks(4),
         lines=lines,
         rule=None if rule is None else x_axis.at(rule),
+        note=note,
+    )
+
+
+def square_chart(
+    title: str,
+    x_title: str,
+    series: Mapping[str, Points],
+    *,
+    colors: Mapping[str, int],
+    reach: float = 1.0,
+    dotted: bool = False,
+    note: str = "",
+) -> Chart:
+    """Lines over a square from 0 to `reach`, with its diagonal."""
+    axis = Axis(0.0, reach)
+    return Chart(
+        title=title,
+        x_title=x_title,
+        x_ticks=axis.ticks(),
+        y_ticks=axis.ticks(),
+        lines=[
+            _line(name, points, axis, axis, x_title=x_title, color=colors[name], best=None, noted=False)
+            for name, points in series.items()
+        ],
+        square=True,
+        dotted=dotted,
         note=note,
     )
 
@@ -264,32 +206,6 @@ def histogram(
     )
 
 
-def forest(title: str, x_title: str, rows: Sequence[Interval], *, note: str = "") -> Forest:
-    """Intervals below each other over a common axis that holds 0; at least one."""
-    ends = [end for row in rows for end in (row.low, row.high, row.limit) if end is not None]
-    axis = Axis(*_padded(min(0.0, *ends), max(0.0, *ends), 0.05))
-    return Forest(
-        title=title,
-        x_title=x_title,
-        x_ticks=axis.ticks(4),
-        zero=axis.at(0.0),
-        rows=[
-            Whisker(
-                label=row.label,
-                low=axis.at(row.low),
-                at=axis.at(row.at),
-                high=axis.at(row.high),
-                limit=None if row.limit is None else axis.at(row.limit),
-                shown=row.shown,
-                range=row.range,
-                tone="up" if row.low > 0 else "down" if row.high < 0 else "even",
-            )
-            for row in rows
-        ],
-        note=note,
-    )
-
-
 def _line(
     name: str,
     points: Points,
@@ -299,6 +215,7 @@ def _line(
     x_title: str,
     color: int,
     best: float | None,
+    noted: bool = True,
 ) -> Line:
     def mark(x: float, y: float) -> Mark:
         return Mark(x_axis.at(x), y_axis.at(y), f"{name}, {x_title} {number(x)}: {y:.4g}")
@@ -315,7 +232,7 @@ def _line(
         path=path,
         marks=[mark(x, y) for x, y in points[::stride]],
         best=mark(*at_best) if at_best else None,
-        note=f"{points[-1][1]:.3f}",
+        note=f"{points[-1][1]:.3f}" if noted else "",
     )
 
 
@@ -325,19 +242,3 @@ def _steps(values: Sequence[float], bins: Sequence[tuple[float, float]], x_axis:
         y = 100 - y_axis.at(value)
         corners.append(f"L{x_axis.at(low):g} {y:g} L{x_axis.at(high):g} {y:g}")
     return " ".join([*corners, f"L{x_axis.at(bins[-1][1]):g} 100"])
-
-
-def _padded(low: float, high: float, share: float) -> tuple[float, float]:
-    if low == high:
-        return (low - 0.5, high + 0.5) if low == 0 else (low - abs(low) / 2, high + abs(high) / 2)
-    room = (high - low) * share
-    return low - room, high + room
-
-
-def _round_steps(low: float, high: float, count: int, whole: bool) -> list[float]:
-    raw = max((high - low) / count, 1.0 if whole else 0.0)
-    power = 10.0 ** math.floor(math.log10(raw))
-    factors = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
-    step = next(factor * power for factor in factors if factor * power >= raw)
-    first = math.ceil(low / step - 1e-9)
-    return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]

@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import Final, final
 
 from components.core.gates import Gate
-from components.evaluate.report.decision import named
 from components.evaluate.report.document import words
-from components.evaluate.report.findings import Findings
+from components.evaluate.report.findings import AnyFindings
+from components.evaluate.report.wording import Wording
 
 _ORDER: Final = {"stopped": 0, "held": 1, "warned": 2, "passed": 3}
 _SEVERITY: Final = {"stop": "stops the run", "hold": "holds the promotion", "warn": "warns"}
@@ -36,9 +36,9 @@ class Checks:
     passed: Sequence[tuple[str, Sequence[Check]]]
 
 
-def checks(findings: Findings) -> Checks:
+def checks(findings: AnyFindings) -> Checks:
     """Every gate of the inputs and of the verdict."""
-    found = [_check(stage, gate) for stage, gate in findings.gates]
+    found = [_check(findings.wording, stage, gate) for stage, gate in findings.gates]
     spoken = sorted((check for check in found if check.outcome != "passed"), key=lambda c: _ORDER[c.outcome])
     passed = [check for check in found if check.outcome == "passed"]
     counts = [
@@ -54,11 +54,11 @@ def checks(findings: Findings) -> Checks:
     )
 
 
-def _check(stage: str, gate: Gate) -> Check:
+def _check(wording: Wording, stage: str, gate: Gate) -> Check:
     return Check(
         stage=stage,
-        what=f"{words(gate.subject)}: {named(words(gate.name))}",
-        told=named(gate.told),
+        what=f"{words(gate.subject)}: {wording.named(words(gate.name))}",
+        told=wording.named(gate.told),
         outcome=gate.outcome,
         severity=_SEVERITY[gate.severity],
     )

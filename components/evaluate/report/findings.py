@@ -1,61 +1,41 @@
-"""What an evaluation found, as the report needs it."""
+"""What an evaluation found, as the report of any task needs it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from components.core.gates import Gate, gates_of
 from components.core.manifest import MANIFEST, Manifest
 from components.core.policy import TRAJECTORY_FILE, Policy
-from components.core.recipe import EvaluateParams
-from components.core.verdict import Verdict
+from components.core.recipe import AnyEvaluateParams
+from components.core.verdict import AnyVerdict
 from components.data.document import read_document
 from components.data.parquet import read_table
-from components.evaluate.judging import Name
-from components.metrics.comparison import Metrics
+from components.evaluate.report.wording import Wording
 
 
-@final
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class AnyFindings:
     """One evaluation.
 
     Attributes:
         verdict, lineage: the documents of the evaluation artifact.
-        metrics: model → metric name → value of each test user.
         inputs: the stage's input artifacts.
     """
 
-    params: EvaluateParams
-    verdict: Verdict
+    wording: ClassVar[Wording]
+    params: AnyEvaluateParams
+    verdict: AnyVerdict
     lineage: Mapping[str, str]
-    metrics: Mapping[Name, Metrics]
     inputs: Mapping[str, Path]
-
-    @property
-    def challenger(self) -> Metrics:
-        return self.metrics["challenger"]
-
-    @property
-    def champion(self) -> Metrics | None:
-        return self.metrics.get("champion")
-
-    @property
-    def popularity(self) -> Metrics:
-        return self.metrics["popularity"]
 
     @property
     def metric(self) -> str:
         """The metric that decides."""
         return self.params.promotion.metric
-
-    @property
-    def num_users(self) -> int:
-        """Test users."""
-        return len(self.challenger[self.metric])
 
     def table(self, artifact: str, name: str) -> pa.Table:
         """A Parquet file of an input."""

@@ -7,47 +7,52 @@ import numpy as np
 import pyarrow as pa
 
 from components.core.columns import EPOCH, TRAIN_LOSS
+from components.core.policy import Policy
 from components.evaluate.report.charts import Chart, Points, line_chart
-from components.evaluate.report.decision import metric_name
 from components.evaluate.report.document import Table, flat, words
-from components.evaluate.report.findings import Findings
+from components.evaluate.report.findings import AnyFindings
 
 _SEARCHED = "searched"
+_NUM_TOLD = 4  # settings that a sentence can hold
 STARTS = {"champion": "the champion's", "search": "the search's", "none": "random"}
-# prefix of the trajectory's columns → title, note, limits of the y axis
-_TRAJECTORIES: Mapping[str, tuple[str, str, tuple[float, float] | None]] = {
-    "alpha_": ("α of every sampler", "A distribution in every epoch; the largest α wins.", (0.0, 1.0)),
-    "probability_": ("Mean Gumbel-softmax probability", "Averaged over the steps of the epoch.", (0.0, 1.0)),
-    "loss_": ("Loss under every sampler", "Harder negatives give a larger loss.", None),
-}
 
 
-def search_summary(findings: Findings) -> str:
+def search_summary(findings: AnyFindings) -> str:
     """What was searched, in a sentence."""
     policy = findings.policy
+    decided = _decided(policy)
     if not findings.trajectory.num_rows:
+        if decided:
+            return f"Decided by another search, whose policy was taken as it is: {decided}."
         return "Nothing was searched: the training section stands as the recipe wrote it."
-    decided = "; ".join(f"{key} = {value}" for key, value in flat(policy.patch))
     return (
         f"Decided: {decided}. The policy and the weights that retraining may start from are those of epoch "
         f"{policy.best_epoch} of {policy.epochs}."
     )
 
 
-def search_charts(findings: Findings) -> Iterator[Chart]:
-    """The search by epoch; AutoSample's Figure 4 is the first."""
+def _decided(policy: Policy) -> str:
+    """The patch, or of a long one the kinds alone."""
+    leaves = list(flat(policy.patch))
+    told = leaves if len(leaves) <= _NUM_TOLD else [leaf for leaf in leaves if leaf[0].endswith("kind")]
+    more = "" if told == leaves else ", with what stands under Configuration"
+    return "; ".join(f"{key} = {value}" for key, value in told) + more
+
+
+def search_charts(findings: AnyFindings) -> Iterator[Chart]:
+    """The search by epoch, as the task words it."""
     trajectory = findings.trajectory
     if not trajectory.num_rows:
         return
     best = float(findings.policy.best_epoch)
-    for prefix, (title, note, limits) in _TRAJECTORIES.items():
+    for prefix, shown in findings.wording.trajectories.items():
         series = {
             words(name.removeprefix(prefix)): _points(trajectory, name)
             for name in trajectory.column_names
             if name.startswith(prefix)
         }
         if series:
-            yield line_chart(title, "epoch", series, limits=limits, rule=best, note=note)
+            yield line_chart(shown.title, "epoch", series, limits=shown.limits, rule=best, note=shown.note)
     if "temperature" in trajectory.column_names:
         series = {"τ": _points(trajectory, "temperature")}
         yield line_chart(
@@ -55,7 +60,7 @@ def search_charts(findings: Findings) -> Iterator[Chart]:
         )
 
 
-def curves(findings: Findings) -> Iterator[Chart]:
+def curves(findings: AnyFindings) -> Iterator[Chart]:
     """Validation metric and training loss of search and retraining."""
     training = findings.training
     metric = training["training"]["metric"]
@@ -65,11 +70,11 @@ def curves(findings: Findings) -> Iterator[Chart]:
     for name, title, marked, note in (
         (
             metric,
-            f"{metric_name(metric)} on validation",
+            f"{findings.wording.metric_name(metric)} on validation",
             best,
             f"Dots: what was kept. Retraining starts from {warm} weights.",
         ),
-        (TRAIN_LOSS, "Training loss", {}, "In the search: under the sampler that was drawn."),
+        (TRAIN_LOSS, "Training loss", {}, findings.wording.drawn),
     ):
         series = {
             stage: _points(table, name) for stage, table in by_stage.items() if name in table.column_names
@@ -80,7 +85,7 @@ def curves(findings: Findings) -> Iterator[Chart]:
             yield line_chart(title, "epoch", series, best=marked, colors=colors, note=note)
 
 
-def start_summary(findings: Findings) -> str:
+def start_summary(findings: AnyFindings) -> str:
     """Where training began, and what the check against a cold start found."""
     document = findings.training
     warm, check = document["warm_start"], document["warm_check"]
@@ -91,12 +96,12 @@ def start_summary(findings: Findings) -> str:
         told += " Nothing of the champion's fits."
     if check:
         found = {name: f"{run['value']:.4f} in {run['epochs']} epochs" for name, run in check.items()}
-        metric = metric_name(document["training"]["metric"])
+        metric = findings.wording.metric_name(document["training"]["metric"])
         told += f" {metric} on validation: {found['warm']}; from random weights {found['cold']}."
     return told
 
 
-def start_tables(findings: Findings) -> Iterator[Table]:
+def start_tables(findings: AnyFindings) -> Iterator[Table]:
     """What became of each of the champion's tensors."""
     tensors = findings.training["warm_start"]["tensors"]
     if not tensors:
@@ -114,7 +119,7 @@ def start_tables(findings: Findings) -> Iterator[Table]:
     yield Table(caption="The champion's weights", header=header, rows=rows)
 
 
-def settings(findings: Findings) -> Iterator[Table]:
+def settings(findings: AnyFindings) -> Iterator[Table]:
     """The configuration, section by section; the third column marks what the search decided."""
     patched = tuple(findings.policy.patch)
     sections: dict[str, Mapping[str, Any]] = {

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from components.compiled import available
 from components.data.parquet import read_table
-from components.evaluate import baselines
-from components.evaluate.baselines import answer_by_item_knn, similarities
-from components.evaluate.scoring import read_exam
+from components.evaluate.ranking import baselines
+from components.evaluate.ranking.baselines import answer_by_item_knn, similarities
+from components.evaluate.ranking.scoring import read_exam
 
 CPU = torch.device("cpu")
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from components.core.errors import GateFailedError, IntegrityError, InvalidInputError
-from components.core.recipe import EvaluateParams, Evaluation, Promotion
+from components.core.recipe import EvaluateParams
+from components.core.recipe.ranking_judgement import RankingEvaluation, RankingPromotion
 from components.core.stage import Context
 from components.data.parquet import read_table
-from components.evaluate.run import run
+from components.evaluate.ranking.run import run
 
 NUM_USERS, NUM_ITEMS = 40, 60
 USER_IDS = [f"u{user:02d}" for user in range(NUM_USERS)]
@@ -40,8 +41,8 @@ def world(loop) -> dict[str, Any]:
 
 def params(root: Path, **changes: Any) -> EvaluateParams:
     return EvaluateParams(
-        evaluation=Evaluation(ks=(5, 20), user_block=7, **changes.pop("evaluation", {})),
-        promotion=Promotion(**{"metric": "ndcg@20", **changes}),
+        evaluation=RankingEvaluation(ks=(5, 20), user_block=7, **changes.pop("evaluation", {})),
+        promotion=RankingPromotion(**{"metric": "ndcg@20", **changes}),
         model="toy",
         tracking_uri=f"sqlite:///{root}/mlflow.db",
     )

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.recipe import EvaluateParams, Evaluation, Promotion
+from components.core.recipe import EvaluateParams
+from components.core.recipe.ranking_judgement import RankingEvaluation, RankingPromotion
 from components.core.stage import Context
 from components.data.parquet import write_table
-from components.evaluate.report.charts import Axis, bar_chart, histogram, line_chart, number
-from components.evaluate.report.decision import signed
+from components.evaluate.ranking.run import run
+from components.evaluate.report.axes import Axis, number
+from components.evaluate.report.charts import bar_chart, histogram, line_chart
 from components.evaluate.report.document import flat
-from components.evaluate.run import run
+from components.evaluate.report.wording import signed
 
 
 @pytest.mark.parametrize(
@@ -130,8 +132,8 @@ def test_without_search_validation_or_hits_there_is_still_a_report_and_text_is_e
     write_table(pa.table(history), loop.root / "model" / "history.parquet")
     inputs["model"] = loop.publish("model", "retrain", ["dataset", "policy"])
     params = EvaluateParams(
-        evaluation=Evaluation(ks=(1,)),
-        promotion=Promotion(metric="recall@1"),
+        evaluation=RankingEvaluation(ks=(1,)),
+        promotion=RankingPromotion(metric="recall@1"),
         model="odd",
         tracking_uri=f"sqlite:///{loop.root}/mlflow.db",
     )

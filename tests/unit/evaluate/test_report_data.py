@@ -3,7 +3,7 @@
 import json
 from types import SimpleNamespace
 
-from components.evaluate.report.data import data_tables
+from components.evaluate.ranking.report.data import data_tables
 
 
 def test_rows_of_sessions_become_pairs_of_items(loop):

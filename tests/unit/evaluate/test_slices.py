@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.evaluate.scoring import learned_share, read_exam
-from components.evaluate.slices import grade_tail, light_and_heavy, read_slices, tail_items
+from components.evaluate.ranking.scoring import learned_share, read_exam
+from components.evaluate.ranking.slices import grade_tail, light_and_heavy, read_slices, tail_items
 
 CPU = torch.device("cpu")
 

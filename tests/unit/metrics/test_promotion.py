@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from components.core.gates import Gate
-from components.core.recipe import Promotion
+from components.core.recipe.ranking_judgement import RankingPromotion
 from components.core.verdict import BeyondAccuracy, Comparison, SliceResult
-from components.metrics.promotion import floors, judge, learned, promoted, reason
+from components.metrics.decision import learned, promoted
+from components.metrics.promotion import floors, judge, reason
 
 NDCG, RECALL = "ndcg@20", "recall@20"
 MEANS = {NDCG: 0.25, RECALL: 0.5}
@@ -51,7 +52,7 @@ def gates_of(
     if champion:
         beaten["champion"] = {NDCG: champion, RECALL: lead(-0.02, difference=0.0)}
     beyond = {"gini@20": BeyondAccuracy(challenger=gini, champion=None, popularity=0.9, item_knn=0.6)}
-    return judge(Promotion(metric=NDCG, **rule), MEANS, beaten, slices, beyond)  # type: ignore[arg-type]
+    return judge(RankingPromotion(metric=NDCG, **rule), MEANS, beaten, slices, beyond)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_baselines_are_no_gates_once_there_is_a_champion():
 def test_a_floor_stops_and_everything_else_only_holds():
     gates = gates_of(champion=lead(-1), floors={RECALL: 0.6}, bounds={"gini@20": {"max": 0.4}})
     assert [gate.outcome for gate in gates] == ["stopped", "held", "held"]
-    assert floors(Promotion(metric=NDCG, floors={RECALL: 0.6}), MEANS)[RECALL].passed is False
+    assert floors(RankingPromotion(metric=NDCG, floors={RECALL: 0.6}), MEANS)[RECALL].passed is False
 
 
 @pytest.mark.parametrize(
@@ -133,15 +134,15 @@ def test_bounds_hold_for_the_first_too(bound, passed):
 
 
 def test_having_learned_the_test_is_told_and_holds_nothing():
-    assert learned(0.01).outcome == "passed"
-    assert learned(0.02).outcome == "warned"
-    assert learned(None).outcome == "warned"
-    assert promoted([learned(1.0)])
+    assert learned(0.01, "test pairs").outcome == "passed"
+    assert learned(0.02, "test pairs").outcome == "warned"
+    assert learned(None, "test pairs").outcome == "warned"
+    assert promoted([learned(1.0, "test pairs")])
 
 
 def test_the_reason_names_what_failed_or_what_was_beaten():
     passed = gates_of(champion=lead(0.02))
-    rule, beaten = Promotion(metric=NDCG, beat=("popularity",)), {"popularity": {NDCG: lead(0.01)}}
+    rule, beaten = RankingPromotion(metric=NDCG, beat=("popularity",)), {"popularity": {NDCG: lead(0.01)}}
     with_champion = {**beaten, "champion": {NDCG: lead(0.02)}}
     assert reason(rule, with_champion, passed) == (
         "ndcg@20 0.2500 against the champion's 0.2000: +0.0500 [+0.0200, +0.0800] lies above the margin of 0"

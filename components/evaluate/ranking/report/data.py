@@ -5,19 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from components.core.columns import NUM_INTERACTIONS, PARTS
-from components.evaluate.report.charts import Chart, bar_chart, line_chart, number
+from components.core.columns import NUM_INTERACTIONS
+from components.evaluate.ranking.report.findings import Findings
+from components.evaluate.report.axes import number
+from components.evaluate.report.charts import Chart, bar_chart, line_chart
 from components.evaluate.report.document import Table, text, words
-from components.evaluate.report.findings import Findings
-from components.evaluate.report.shares import Share, shares
 
 _QUANTILES = ("min", "q25", "median", "q75", "q90", "q99", "max", "mean")
 _RANKS = 60  # points of the popularity curve
-
-
-def parts(findings: Findings) -> list[Share]:
-    """Train, valid and test."""
-    return shares({part: findings.preparation["sizes"][part] for part in PARTS})
 
 
 def data_charts(findings: Findings) -> Iterator[Chart]:

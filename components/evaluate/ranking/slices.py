@@ -11,9 +11,9 @@ from torch import Tensor
 
 from components.core.hashing import derive_seed
 from components.core.recipe import EvaluateParams
-from components.core.recipe.judgement import SliceName
+from components.core.recipe.ranking_judgement import SliceName
 from components.core.verdict import SliceResult
-from components.evaluate.scoring import Exam
+from components.evaluate.ranking.scoring import Exam
 from components.metrics.comparison import Metrics, compare
 from components.metrics.ranking import per_user
 from components.rec.csr import Csr

@@ -5,7 +5,8 @@ import pyarrow as pa
 from components.core import columns
 from components.core.verdict import Verdict
 from components.data.evaluation import BEYOND_ACCURACY, SLICES
-from components.evaluate.judging import CHALLENGER, CHAMPION, Grades
+from components.evaluate.ancestry import CHALLENGER, CHAMPION
+from components.evaluate.ranking.judging import Grades
 
 
 def metrics(grades: Grades) -> pa.Table:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, final
+from typing import Literal, final
 
 import numpy as np
 from torch import Tensor
@@ -12,8 +12,9 @@ from torch import Tensor
 from components.core.hashing import derive_seed
 from components.core.recipe import EvaluateParams
 from components.core.verdict import BeyondAccuracy, Other, SliceResult, Verdict
-from components.evaluate.baselines import answer_by_item_knn, answer_by_popularity
-from components.evaluate.scoring import (
+from components.evaluate.ancestry import CHALLENGER, CHAMPION, CHAMPION_DATASET
+from components.evaluate.ranking.baselines import answer_by_item_knn, answer_by_popularity
+from components.evaluate.ranking.scoring import (
     Exam,
     answer,
     answer_of_champion,
@@ -21,14 +22,12 @@ from components.evaluate.scoring import (
     known_to,
     learned_share,
 )
-from components.evaluate.slices import Slices, grade_tail, measure, read_slices
+from components.evaluate.ranking.slices import Slices, grade_tail, measure, read_slices
 from components.metrics import promotion as rule
 from components.metrics.beyond_accuracy import beyond_accuracy
 from components.metrics.comparison import Metrics, compare
+from components.metrics.decision import learned, promoted
 
-CHALLENGER: Final = "challenger"
-CHAMPION: Final = "champion"
-CHAMPION_DATASET: Final = "champion_dataset"
 Name = Literal["challenger", "champion", "popularity", "item_knn"]
 
 
@@ -98,9 +97,9 @@ def reach_verdict(grades: Grades, champion_version: str | None) -> Verdict:
     beyond = _beyond_accuracy(grades)
     gates = rule.judge(promotion, grades.means, comparisons, slices, beyond)
     if CHAMPION in comparisons:
-        gates.append(rule.learned(grades.learned))
+        gates.append(learned(grades.learned, "test pairs"))
     return Verdict(
-        promote=rule.promoted(gates),
+        promote=promoted(gates),
         reason=rule.reason(promotion, comparisons, gates),
         rule="champion" if CHAMPION in comparisons else "first",
         metric=metric,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from components.compiled import available, njit
-from components.evaluate.scoring import Exam
+from components.evaluate.ranking.scoring import Exam
 from components.rec.csr import Csr
 from components.rec.ranking import rank_for_all
 

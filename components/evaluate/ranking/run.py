@@ -4,22 +4,19 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.core.columns import PARTS
 from components.core.errors import GateFailedError
-from components.core.lineage import read_lineage
-from components.core.manifest import Manifest, read_manifest
 from components.core.recipe import EvaluateParams
 from components.core.stage import Context
 from components.core.verdict import VERDICT_FILE, Verdict
 from components.data.document import write_document
 from components.data.parquet import write_table
-from components.evaluate import tables
-from components.evaluate.judging import CHAMPION, CHAMPION_DATASET, grade_all, reach_verdict
-from components.evaluate.report import Findings, render
-from components.evaluate.scoring import read_exam
+from components.evaluate.ancestry import champion_version, read_ancestry
+from components.evaluate.ranking import tables
+from components.evaluate.ranking.judging import grade_all, reach_verdict
+from components.evaluate.ranking.report import Findings, render
+from components.evaluate.ranking.scoring import read_exam
 from components.rec.allocator import keep_large_buffers
 from components.rec.data import choose_device
-from components.registry.champion import find_champion
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +31,11 @@ def run(
         InvalidInputError: there is nothing to test on, or the inputs do not belong together.
     """
     keep_large_buffers()
-    ours = inputs.keys() - {CHAMPION, CHAMPION_DATASET}  # the champion descends from other data
-    manifests = read_lineage({name: inputs[name] for name in sorted(ours)})
-    champion = read_manifest(str(inputs[CHAMPION])) if CHAMPION in inputs else None
+    lineage = read_ancestry(inputs)
     exam = read_exam(inputs["dataset"], params.evaluation.mask, choose_device(params.device))
     grades = grade_all(params, inputs, exam)
     logger.info("%d test users, %d items: %s", len(exam.users), len(exam.item_ids), _line(grades.means))
-    verdict = reach_verdict(grades, _champion_version(params, champion))
-    lineage = _lineage(manifests, champion)
+    verdict = reach_verdict(grades, champion_version(params, inputs))
 
     write_table(tables.metrics(grades), output / "metrics.parquet")
     write_table(tables.per_user(grades), output / "per_user.parquet")
@@ -58,15 +52,6 @@ def run(
     return {**grades.means, "promote": float(verdict.promote)}
 
 
-def _champion_version(params: EvaluateParams, compared: Manifest | None) -> str | None:
-    """The registered version that was compared with; None where it is not the champion's model, and
-    then `register` asks for another evaluation."""
-    if compared is None:
-        return None
-    current = find_champion(params)
-    return current.version if current and current.model_sha256 == compared.sha256 else None
-
-
 def _require_floors(verdict: Verdict) -> None:
     broken = [
         f"promotion.floors.{name}: got {floor.value:.6g}, need at least {floor.floor:g}"
@@ -76,17 +61,6 @@ def _require_floors(verdict: Verdict) -> None:
     if broken:
         told = "model quality: the model is not good enough\n" + "\n".join(broken)
         raise GateFailedError(told, verdict.gates)
-
-
-def _lineage(manifests: Mapping[str, Manifest], champion: Manifest | None) -> dict[str, str]:
-    """Content hash of everything that this evaluation rests on, down to the raw data."""
-    raw = {
-        "source" if name == "source" else f"source_{name}": entry.sha256
-        for name, entry in sorted(manifests["interactions"].inputs.items())
-        if name in {"source", *PARTS}  # earlier deliveries were only compared with
-    }
-    artifacts = {name: manifests[name].sha256 for name in ("interactions", "dataset", "policy", "model")}
-    return {**raw, **artifacts, **({CHAMPION: champion.sha256} if champion else {})}
 
 
 def _line(means: Mapping[str, float]) -> str:

@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from components.core.recipe.judgement import Guardrail, Range
+from components.core.recipe.judgement import Range
+from components.core.recipe.ranking_judgement import Guardrail
 from components.core.verdict import Comparison, Other, SliceResult
-from components.evaluate.report.charts import Forest, Interval, forest, number
-from components.evaluate.report.decision import metric_name, metric_order, signed
+from components.evaluate.ranking.report.findings import Findings
+from components.evaluate.ranking.report.wording import metric_name, metric_order
+from components.evaluate.report.axes import number
 from components.evaluate.report.document import Table
-from components.evaluate.report.findings import Findings
+from components.evaluate.report.forest import Forest, Interval, forest
+from components.evaluate.report.wording import allowed, or_dash, signed
 
 OTHERS: Final[Mapping[Other, str]] = {
     "champion": "the champion",
@@ -88,8 +91,8 @@ def slice_table(findings: Findings) -> Table:
             SLICES[found.slice],
             metric_name(found.metric),
             number(found.users),
-            _or_dash(found.challenger),
-            *([_or_dash(found.champion)] if compared else []),
+            or_dash(found.challenger),
+            *([or_dash(found.champion)] if compared else []),
         ]
         for found in verdict.slices
     ]
@@ -111,8 +114,9 @@ def beyond_accuracy_table(findings: Findings) -> Table:
     for name, found in verdict.beyond_accuracy.items():
         others = [found.champion] if compared else []
         values = [found.challenger, *others, found.popularity, found.item_knn]
-        allowed = [_allowed(bounds.get(name))] if bounds else []
-        rows.append([metric_name(name), *(_or_dash(value, 3) for value in values), *allowed])
+        bound = bounds.get(name, Range())
+        told = [allowed(bound.min, bound.max)] if bounds else []
+        rows.append([metric_name(name), *(or_dash(value, 3) for value in values), *told])
     return Table(caption="Beyond accuracy", header=[*head, *(["bounds"] if bounds else [])], rows=rows)
 
 
@@ -150,14 +154,3 @@ def _interval(
         shown=f"{shown[1]}{unit}",
         range=f"{shown[0]} to {shown[2]}",
     )
-
-
-def _allowed(bound: Range | None) -> str:
-    if bound is None:
-        return ""
-    ends = [f"≥ {bound.min:g}"] if bound.min is not None else []
-    return " ".join([*ends, *([f"≤ {bound.max:g}"] if bound.max is not None else [])])
-
-
-def _or_dash(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

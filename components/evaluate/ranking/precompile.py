@@ -1,4 +1,5 @@
-"""Compiles the kernels of the evaluation for this machine: `python -m components.evaluate.precompile`.
+"""Compiles the kernels of this evaluation for this machine:
+`python -m components.evaluate.ranking.precompile`.
 
 Rankings by a model are compiled with the models.
 """
@@ -6,8 +7,8 @@ Rankings by a model are compiled with the models.
 import pyarrow as pa
 import torch
 
-from components.evaluate.baselines import answer_by_item_knn
-from components.evaluate.scoring import Exam
+from components.evaluate.ranking.baselines import answer_by_item_knn
+from components.evaluate.ranking.scoring import Exam
 from components.rec.csr import Csr
 
 
