@@ -1,6 +1,6 @@
-"""A person's word on a challenger that has won: the question, as a task and as a page."""
+"""A person's word on a challenger that has won: the question, as a task."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from components.core.errors import RecloopError
 from components.core.recipe import Recipe
 from components.core.recipe.reading import read_recipe
 from components.core.store import join, open_store
-from components.core.verdict import VERDICT_FILE, Comparison, Verdict
+from components.core.verdict import VERDICT_FILE, AnyVerdict, parse_verdict
 from components.registry.ledger import Ledger
 from dags import COMMENT
 from dags.promote_operator import decision_on, registered
 from dags.stage_operator import overrides_of
-
-_ALL = "all users"
+from dags.verdict_page import page
 
 
 class ApproveOperator(ApprovalOperator):  # type: ignore[misc]  # Airflow's types are not checked here
@@ -87,7 +86,7 @@ class ApproveOperator(ApprovalOperator):  # type: ignore[misc]  # Airflow's type
         self.log.info("%s, by %s", ", ".join(answer["chosen_options"]), user["name"])
         return answer
 
-    def _unasked(self, recipe: Recipe, verdict: Verdict, found: Mapping[str, Any]) -> str:
+    def _unasked(self, recipe: Recipe, verdict: AnyVerdict, found: Mapping[str, Any]) -> str:
         """Why nobody is asked; empty if somebody is."""
         if recipe.promotion.policy != "approve":
             return f"the policy of this run is {recipe.promotion.policy}"
@@ -104,100 +103,7 @@ class ApproveOperator(ApprovalOperator):  # type: ignore[misc]  # Airflow's type
         return ""
 
 
-def read_verdict(evaluation: str) -> Verdict:
+def read_verdict(evaluation: str) -> AnyVerdict:
     """The verdict of an evaluation."""
     place = join(evaluation, VERDICT_FILE)
-    return Verdict.parse(open_store(place).read_bytes(place))
-
-
-def page(recipe: Recipe, verdict: Verdict, found: Mapping[str, Any], evaluation: str) -> str:
-    """Markdown: what the answer can rest on."""
-    return "\n\n".join(part for part in _parts(recipe, verdict, found, evaluation) if part)
-
-
-def _parts(recipe: Recipe, verdict: Verdict, found: Mapping[str, Any], evaluation: str) -> Iterator[str]:
-    champion = verdict.champion_version
-    named = f"**Version {found['version']}** of `{found['model']}`, from recipe `{recipe.name}`"
-    yield f"{named}: {verdict.reason}."
-    yield (
-        f"It was compared with version {champion}, the champion, on {verdict.num_users:,} test users."
-        if champion
-        else "There is no champion yet: it was compared with the baselines."
-    )
-    yield _table(
-        "Gates",
-        ("", "gate", "of", "found"),
-        [(gate.outcome, gate.name, gate.subject, gate.told) for gate in verdict.gates],
-    )
-    for other, comparisons in sorted(verdict.comparisons.items()):  # the champion comes first
-        name = "the champion" if other == "champion" else other.replace("_", "-")
-        ordered = sorted(comparisons, key=lambda metric: (metric != verdict.metric, metric))
-        rows = [_comparison(metric, comparisons[metric]) for metric in ordered]
-        yield _table(
-            f"Against {name}",
-            ("metric", "challenger", name, "difference", f"{verdict.confidence:.0%} interval", "p", "users"),
-            rows,
-        )
-    yield _table(
-        "Slices",
-        ("whose", "metric", "users", "challenger", "champion", "difference", "interval"),
-        [
-            (
-                one.slice.replace("all", _ALL).replace("_", " "),
-                one.metric,
-                f"{one.users:,}",
-                _number(one.challenger),
-                _number(one.champion),
-                _signed(one.difference),
-                _interval(one.low, one.high),
-            )
-            for one in verdict.slices
-        ],
-    )
-    yield _table(
-        "Beyond accuracy",
-        ("measure", "challenger", "champion", "popularity", "item-knn"),
-        [
-            (name, *map(_number, (one.challenger, one.champion, one.popularity, one.item_knn)))
-            for name, one in sorted(verdict.beyond_accuracy.items())
-        ],
-    )
-    where = f"{recipe.tracking_uri}/#/models/{found['model']}/versions/{found['version']}"
-    registry = f"<{where}>" if where.startswith("http") else f"`{recipe.tracking_uri}`"
-    yield f"Report: `{join(evaluation, 'report.html')}`  \nMLflow: {registry}, run `{found['run_id']}`"
-    yield "Approve makes it champion, for the next load; Reject changes nothing. The ledger keeps both."
-
-
-def _comparison(metric: str, compared: Comparison) -> tuple[str, ...]:
-    return (
-        metric,
-        _number(compared.challenger),
-        _number(compared.other),
-        _signed(compared.difference),
-        _interval(compared.low, compared.high),
-        f"{compared.p_value:.3g}",
-        f"{compared.better:,} better, {compared.equal:,} equal, {compared.worse:,} worse",
-    )
-
-
-def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    if not rows:
-        return ""
-    lines = [columns, tuple("---" for _ in columns), *rows]
-    return f"### {title}\n\n" + "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
-
-
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.4f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "–" if low is None or high is None else f"{low:+.4f} … {high:+.4f}"
+    return parse_verdict(open_store(place).read_bytes(place))

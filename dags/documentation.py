@@ -1,21 +1,17 @@
 """A recipe as the page that Airflow shows beside its DAG."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from components.core.recipe import Recipe
+from components.core.recipe import ClassificationRecipe, RankingRecipe, Recipe
+from components.core.recipe.judgement import Range
 
 _PAGE = """\
 {description}
 
 | | |
 |---|---|
-| source | {source} |
-| prepare | {core}-core, split `{split}` |
-| search | `{search}` |
-| training | `{model}`, sampler `{sampler}`, at most {epochs} epochs, on `{device}` |
-| promotion | `{metric}` must beat the champion's by more than {margin:g}; floors: {floors}; {policy} |
-| registered as | `{registered}` |
-| artifacts in | `{workspace}` |
+{rows}
 
 A stage whose inputs, parameters and code are unchanged is skipped: its artifact stands already.
 
@@ -32,24 +28,61 @@ _POLICIES = {
 
 def document(file: Path, recipe: Recipe) -> str:
     """Markdown: what the recipe does, in a table, and its text."""
-    core = recipe.prepare.thresholds()
     return _PAGE.format(
         description=recipe.description.strip() or f"The recipe `{recipe.name}`.",
-        source=f"`{recipe.source.kind}` "
-        + ", ".join(f"`{place}`" for place in recipe.source.locations().values()),
-        core=core.users if core.users == core.items else f"{core.users} / {core.items} (users / items) ",
-        split=recipe.prepare.split.kind,
-        search=recipe.search.kind,
-        model=recipe.training.model.kind,
-        sampler=recipe.training.sampler.kind,
-        epochs=recipe.training.epochs,
-        device=recipe.training.device,
-        metric=recipe.promotion.metric,
-        margin=recipe.promotion.margin,
-        policy=_POLICIES[recipe.promotion.policy],
-        floors=", ".join(f"`{name}` ≥ {floor:g}" for name, floor in recipe.promotion.floors.items())
-        or "none",
-        registered=recipe.model_name,
-        workspace=f"{recipe.workspace_uri}/{recipe.name}",
+        rows="\n".join(f"| {name} | {told} |" for name, told in _rows(recipe)),
         text=file.read_text(encoding="utf-8").strip(),
     )
+
+
+def _rows(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    places = ", ".join(f"`{place}`" for place in recipe.source.locations().values())
+    training, promotion = recipe.training, recipe.promotion
+    yield "source", f"`{recipe.source.kind}` {places}"
+    yield "prepare", f"{_prepared(recipe)}, split `{recipe.split.kind}`"
+    yield "search", f"`{recipe.search.kind}`"
+    yield (
+        "training",
+        f"`{training.model.kind}`, {_learned(recipe)}, at most {training.epochs} epochs, on "
+        f"`{training.device}`",
+    )
+    yield (
+        "promotion",
+        f"`{promotion.metric}` must beat the champion's by more than {promotion.margin:g}; "
+        f"{_required(recipe)}; {_POLICIES[promotion.policy]}",
+    )
+    yield "registered as", f"`{recipe.model_name}`"
+    yield "artifacts in", f"`{recipe.workspace_uri}/{recipe.name}`"
+
+
+def _prepared(recipe: Recipe) -> str:
+    if isinstance(recipe, ClassificationRecipe):
+        return f"{len(recipe.source.kinds())} fields"
+    core = recipe.prepare.thresholds()
+    return (
+        f"{core.users}-core"
+        if core.users == core.items
+        else f"{core.users} / {core.items}-core (users / items)"
+    )
+
+
+def _learned(recipe: Recipe) -> str:
+    """What is chosen beside the model."""
+    if isinstance(recipe, RankingRecipe):
+        return f"sampler `{recipe.training.sampler.kind}`"
+    return f"loss `{recipe.training.loss.kind}`"
+
+
+def _required(recipe: Recipe) -> str:
+    """What no model may fall short of."""
+    bounds: Iterable[tuple[str, Range]] = ()
+    if isinstance(recipe, RankingRecipe):
+        bounds = [(name, Range(min=floor)) for name, floor in recipe.promotion.floors.items()]
+    elif isinstance(recipe, ClassificationRecipe):
+        bounds = recipe.promotion.limits.items()
+    return f"limits: {', '.join(f'`{name}` {_range(bound)}' for name, bound in bounds) or 'none'}"
+
+
+def _range(limit: Range) -> str:
+    bounds = (("≥", limit.min), ("≤", limit.max))
+    return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)

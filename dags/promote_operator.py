@@ -8,7 +8,8 @@ from typing import Any
 from airflow.sdk import Context
 
 from components.catalog import PROMOTE, position_of
-from components.core.recipe import PromoteParams, Recipe, ledgers_in
+from components.core.recipe import PromoteParams, Recipe
+from components.core.recipe.base import ledgers_in
 from components.core.recipe.reading import read_recipe
 from components.core.runs import Invocation, record_place
 from components.core.store import join, open_store

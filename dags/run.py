@@ -76,7 +76,7 @@ def report(recipe: Recipe, run_id: str) -> None:
     evaluated = _evaluation_of(champion.model_uri, runs)
     if evaluated is not None:
         for name, value in (evaluated.metrics or {}).items():
-            if "@" in name:
+            if name != "promote":
                 console.print(f"  {name:<15} {value:.4f}")
         console.print(f"  report          {join(evaluated.uri, 'report.html')}", soft_wrap=True)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import InfrastructureError, InvalidInputError, RecloopError
-from components.core.recipe import default_tracking_uri, default_workspace
+from components.core.recipe.base import default_tracking_uri, default_workspace
 from dags import HOME
 from dags.local import QUIET, environment, initialize
 from dags.rest import PASSWORDS

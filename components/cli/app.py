@@ -9,15 +9,13 @@ import typer
 from components.cli.arguments import (
     Each,
     Json,
-    Model,
     Overrides,
     RecipeName,
     RecipeNames,
-    TrackingUri,
     Until,
-    Users,
     read,
 )
+from components.cli.asking import commands as asking
 from components.cli.errors import DEBUG, EXIT_CODES, Commands
 from components.cli.promoting import commands as promoting
 from components.cli.seeing import commands as seeing
@@ -63,7 +61,8 @@ def recloop(
 
     [cyan]recloop run demo[/cyan]                  the whole loop on synthetic data
     [cyan]recloop report demo --open[/cyan]        read what came out
-    [cyan]recloop recommend demo -u u0017[/cyan]   ask the champion
+    [cyan]recloop recommend demo -u u0017[/cyan]   ask the champion, if it ranks
+    [cyan]recloop predict clicks -i a.csv[/cyan]   the same, if it classifies
     """
     if debug:
         os.environ[DEBUG] = "1"
@@ -134,14 +133,10 @@ def schema(
     [cyan]# yaml-language-server: $schema=recipe.schema.json[/cyan]
     """
     from components.cli.output import print_json
-    from components.core.recipe.schema import as_written, recipe_schema
+    from components.core.recipe.schema import recipe_schema
+    from components.study.reading import study_schema
 
-    if what == "recipe":
-        print_json(recipe_schema())
-        return
-    from components.study.schema import Study
-
-    print_json(as_written(Study, "recloop study"))
+    print_json(recipe_schema() if what == "recipe" else study_schema())
 
 
 @app.command()
@@ -201,7 +196,7 @@ def study(
             "--set",
             "-s",
             metavar="KEY=VALUE",
-            help="A dotted path: [cyan]data.ml-100k.set.data=/where/it/is[/cyan]. The value is YAML.",
+            help="A dotted path: [cyan]data.ml-100k.parameters.data=/where/it/is[/cyan]. The value is YAML.",
         ),
     ] = [],  # noqa: B006
     data: Annotated[list[str], typer.Option("--data", metavar="NAME", help="Only these data sets.")] = [],  # noqa: B006
@@ -210,9 +205,10 @@ def study(
         int, typer.Option("--jobs", "-j", min=1, help="Cells at a time; they share the cores.")
     ] = 1,
 ) -> None:
-    """Compare samplers and searches over data, models and seeds, in tables and figures.
+    """Compare samplers or losses, and searches, over data, models and seeds, in tables and figures.
 
     [cyan]recloop study autosample-ml-100k --model MF --jobs 2[/cyan]
+    [cyan]recloop study autoloss-criteo-10k --jobs 2[/cyan]
 
     What is done is skipped: a study that was stopped goes on where it was.
     """
@@ -221,39 +217,6 @@ def study(
     print(run_study(study, overrides, data=data, models=model, jobs=jobs))
 
 
-@app.command()
-def recommend(
-    model: Model,
-    users: Users,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="Items for each user.")] = 20,
-    tracking_uri: TrackingUri = None,
-    json: Json = False,
-) -> None:
-    """Ask the champion what users would like.
-
-    [cyan]recloop recommend demo --user u0017 --user u0042 -k 5[/cyan]
-
-    Users whom it does not know get popular items.
-    """
-    from components.cli.output import Logs, print_json, print_table
-    from components.core.recipe import default_tracking_uri, default_workspace
-    from components.registry.recommend import recommend as ask
-
-    Logs(quiet=True, debug=DEBUG in os.environ)
-    answer = ask(model, tracking_uri or default_tracking_uri(default_workspace()), users, k)
-    rows = answer.to_dict(orient="records")
-    if json:
-        print_json(rows)
-    else:
-        print_table(
-            ("user", "rank", "item", "score"),
-            [
-                (str(row["user_id"]), str(row["rank"]), str(row["item_id"]), f"{row['score']:.4f}")
-                for row in rows
-            ],
-            right=("rank", "score"),
-        )
-
-
+app.add_typer(asking)
 app.add_typer(promoting)
 app.add_typer(seeing)

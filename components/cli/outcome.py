@@ -16,7 +16,7 @@ class Outcome:
     """The end of a run.
 
     Attributes:
-        metrics: of the test, by name such as `ndcg@20`.
+        metrics: of the test, by name such as `ndcg@20` or `auc`.
         report: URI of the page; None where nothing was evaluated.
         reason: of the decision.
         version: of the registered model; None where it was not registered.
@@ -48,7 +48,7 @@ class Outcome:
         metrics = dict(evaluated.metrics or {}) if evaluated else {}
         return cls(
             model=registration.get("model", recipe.model_name),
-            metrics={name: value for name, value in sorted(metrics.items()) if "@" in name},
+            metrics={name: value for name, value in sorted(metrics.items()) if name != "promote"},
             report=join(evaluated.uri, "report.html") if evaluated else None,
             reason=verdict.get("reason", ""),
             version=registration.get("version"),

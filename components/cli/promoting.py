@@ -104,7 +104,7 @@ def _row(entry: "Entry") -> tuple[str, ...]:
 
 def _succession(model: str, tracking_uri: str | None) -> "Succession":
     from components.cli.output import Logs
-    from components.core.recipe import default_tracking_uri, default_workspace, ledgers_in
+    from components.core.recipe.base import default_tracking_uri, default_workspace, ledgers_in
     from components.registry.promotion import Succession
 
     Logs(quiet=True, debug=DEBUG in os.environ)

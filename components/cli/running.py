@@ -17,7 +17,12 @@ from components.core.runs import StageRecord, check_workspace, new_run_id, plan,
 from components.core.stage import StageResult, StageSpec, execute
 
 _SHOWN_METRICS = 4
-_TELLING = ("version", "promoted", "rows", "users", "items", "train", "valid", "test", "epochs", "best_epoch")
+_TELLING = (
+    *("version", "promoted"),
+    *("rows", "users", "items", "examples"),
+    *("train", "valid", "test", "fields"),
+    *("epochs", "best_epoch"),
+)
 _COLOURS = {"done": "green", "skipped": "cyan", "failed": "red"}
 
 

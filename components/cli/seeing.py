@@ -132,7 +132,7 @@ def lineage(
     from components.cli.lineage import find_roots, print_tree
     from components.cli.output import Logs, print_json
     from components.core.errors import IntegrityError
-    from components.core.recipe import default_tracking_uri, default_workspace
+    from components.core.recipe.base import default_tracking_uri, default_workspace
 
     Logs(quiet=True, debug=DEBUG in os.environ)
     title, roots = find_roots(artifact, lambda: tracking_uri or default_tracking_uri(default_workspace()))

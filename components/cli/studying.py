@@ -6,9 +6,9 @@ from pathlib import Path
 
 from components.core.errors import GateFailedError, InfrastructureError, InvalidInputError
 from components.core.progress import error_console
-from components.study.conducting import Part, conduct
-from components.study.findings import findings
-from components.study.page import Page, as_file_name
+from components.core.strategy import load_object
+from components.study.conducting import Part
+from components.study.page import as_file_name
 from components.study.reading import find_study, read_study
 
 
@@ -49,14 +49,19 @@ def run_study(
     tell(
         f"{study.name}: {', '.join(part.data)}; {', '.join(part.models)}; the page will be {place}/README.md"
     )
+    conduct, make_page = (
+        load_object(f"components.study.{study.compares}.{name}")
+        for name in ("conducting:conduct", "page:Page")
+    )
     results = conduct(study, part, folder / "tuning", jobs=jobs, tell=tell)
-    page = Page(study, part, results, place).write()
-    for sentence in findings(study, results, part.pairs):
+    page = make_page(study, part, results, place)
+    written: Path = page.write()
+    for sentence in page.findings():
         tell(f"- {sentence}")
     failed = sum(bool(outcome.error) for outcome in results.outcomes.values())
     if failed:
-        raise GateFailedError(f"{failed} of {len(results.outcomes)} cells failed; {page} lists them")
-    return page
+        raise GateFailedError(f"{failed} of {len(results.outcomes)} cells failed; {written} lists them")
+    return written
 
 
 def _among(option: str, asked: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:

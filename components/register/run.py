@@ -5,7 +5,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
@@ -16,9 +16,11 @@ from components.core.lineage import read_lineage
 from components.core.manifest import Manifest
 from components.core.policy import Policy
 from components.core.recipe import RegisterParams
+from components.core.recipe.judgement import Task
 from components.core.stage import Context
 from components.data.document import read_document, write_document
 from components.data.parquet import read_table, write_table
+from components.register import classification, ranking
 from components.register.card import CARD_FILE, Facts, render_card, shorten, spaced
 from components.registry import champion
 from components.registry.connection import connect, reaching
@@ -33,6 +35,18 @@ from components.registry.publishing import (
     find_version,
     publish,
 )
+from components.registry.served import Served
+
+
+class _OfTask(Protocol):
+    """What depends on the task."""
+
+    def serve(self, inputs: Mapping[str, Path], scratch: Path) -> Served: ...
+
+    def metrics(self, evaluation: Path) -> Mapping[str, float]: ...
+
+
+_TASKS: Final[Mapping[Task, _OfTask]] = {"ranking": ranking, "classification": classification}
 
 
 def run(
@@ -110,14 +124,12 @@ def _publish(
     tags: Mapping[str, str],
 ) -> Version:
     with tempfile.TemporaryDirectory() as scratch:
-        users = read_table(inputs["dataset"] / "users.parquet")
         return publish(
             client,
             params.tracking_uri,
             params.model,
             _record(params, inputs, manifests, tags),
-            tables=_serving_tables(inputs["dataset"], inputs["model"], Path(scratch)),
-            example=str(users[columns.USER_ID][0].as_py()),
+            _TASKS[params.task].serve(inputs, Path(scratch)),
             tags=tags,
             description=verdict["reason"],
         )
@@ -133,8 +145,7 @@ def _record(
     training = read_document(inputs["model"] / "training.json")
     lineage = read_document(inputs["evaluation"] / "lineage.json")
     told = {"recipe": params.recipe, "policy": policy.patch, "trained": training["training"]}
-    means = read_table(inputs["evaluation"] / "metrics.parquet").to_pylist()
-    metrics = {f"{row[columns.METRIC]}@{row[columns.K]}": row[columns.VALUE] for row in means}
+    metrics = dict(_TASKS[params.task].metrics(inputs["evaluation"]))
     gates: list[dict[str, Any]] = []
     for manifest in manifests.values():
         metrics[f"{manifest.stage}/wall_seconds"] = (manifest.ended - manifest.started).total_seconds()
@@ -183,22 +194,6 @@ def _curves(prefix: str, path: Path) -> dict[str, list[tuple[int, float]]]:
         ]
         for name in table.column_names
         if name != columns.EPOCH
-    }
-
-
-def _serving_tables(dataset: Path, model: Path, scratch: Path) -> dict[str, Path]:
-    """What `components/registry/serving.py` reads."""
-    parts = [
-        read_table(dataset / f"{part}.parquet").select([columns.USER, columns.ITEM]) for part in columns.PARTS
-    ]
-    seen = pa.concat_tables(parts).sort_by([(columns.USER, "ascending"), (columns.ITEM, "ascending")])
-    popularity = read_table(dataset / "items.parquet").select([columns.ITEM_ID, columns.NUM_TRAIN])
-    tables = {"seen": seen, "popularity": popularity}
-    for name, table in tables.items():
-        write_table(table, scratch / f"{name}.parquet")
-    return {
-        **{name: scratch / f"{name}.parquet" for name in tables},
-        **{name: model / f"{name}.parquet" for name in ("user_embeddings", "item_embeddings")},
     }
 
 

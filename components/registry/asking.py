@@ -20,9 +20,8 @@ _UNREACHABLE = {"RequestException", "ConnectionError", "SQLAlchemyError", "BotoC
 
 
 def ask(tracking_uri: str, model: str, version: str, k: int) -> list[str]:
-    """What is wrong with the answers for a known and an unknown user."""
+    """What is wrong with the answers."""
     import mlflow
-    import pandas as pd
 
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_registry_uri(tracking_uri)
@@ -32,9 +31,21 @@ def ask(tracking_uri: str, model: str, version: str, k: int) -> list[str]:
             dst_path=scratch,
             suppress_warnings=True,  # nobody reads them, and going through all that is installed takes long
         )
-        known = _Known(Path(scratch))
-        queries = {known.user: known.left(), _unknown(known.user_ids): known.items}
-        answer = served.predict(pd.DataFrame({"user_id": list(queries)}), params={"k": k})
+        outputs = served.metadata.get_output_schema()
+        if outputs and "class" in outputs.input_names():
+            return _ask_classifier(served, outputs.input_names())
+        return _ask_recommender(served, _Known(Path(scratch)), k)
+
+
+# -- recommenders ------------------------------------------------------------------------------------------
+
+
+def _ask_recommender(served: Any, known: "_Known", k: int) -> list[str]:
+    """What is wrong with the lists of a known and an unknown user."""
+    import pandas as pd
+
+    queries = {known.user: known.left(), _unknown(known.user_ids): known.items}
+    answer = served.predict(pd.DataFrame({"user_id": list(queries)}), params={"k": k})
     columns = list(answer.columns)
     if columns != ["user_id", "rank", "item_id", "score"]:
         return [f"got the columns {columns}, need user_id, rank, item_id, score"]
@@ -98,6 +109,48 @@ def _faults(rows: Any, allowed: set[str], length: int) -> list[str]:
     elif scores != sorted(scores, reverse=True):
         faults.append("the scores do not fall")
     return faults
+
+
+# -- classifiers -------------------------------------------------------------------------------------------
+
+
+def _ask_classifier(served: Any, columns: list[str]) -> list[str]:
+    """What is wrong with the answers for examples of the test, for unknown values and for none at all."""
+    examples = served.metadata.load_input_example()
+    queries = {
+        "examples of the test": examples,
+        "unknown values": examples.map(_strange),
+        "no values": examples.map(lambda _: None),
+    }
+    problems = []
+    for name, query in queries.items():
+        answer = served.predict(query)
+        if list(answer.columns) != columns:
+            return [f"got the columns {list(answer.columns)}, need {', '.join(columns)}"]
+        found = [f"got {len(answer)} rows, need {len(query)}"] if len(answer) != len(query) else []
+        found += [fault for row in answer.to_dict("records") for fault in _doubts(row, columns[1:])]
+        problems += [f"{name}: {fault}" for fault in dict.fromkeys(found)]
+    return problems
+
+
+def _strange(value: Any) -> Any:
+    """A value that no training has seen."""
+    if isinstance(value, str):
+        return f"{value}, which nobody has seen"
+    return [*map(_strange, value)] if isinstance(value, list) else value
+
+
+def _doubts(row: dict[str, Any], columns: list[str]) -> list[str]:
+    shares = [row[name] for name in columns]
+    if not all(0 <= share <= 1 for share in shares):
+        return [f"got the probabilities {shares}, need numbers from 0 to 1"]
+    doubts = []
+    if not math.isclose(sum(shares), 1, abs_tol=1e-6):
+        doubts.append(f"the probabilities add up to {sum(shares):g}")
+    best = columns[shares.index(max(shares))]
+    if f"probability_{row['class']}" != best:
+        doubts.append(f"got class {row['class']!r}, but {best} is higher")
+    return doubts
 
 
 def _kinds(error: BaseException | None) -> Iterator[type]:

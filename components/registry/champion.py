@@ -1,16 +1,26 @@
 """Who is champion of a registered model.
 
-What a stage calls with its `named` inputs (see `components.core.stage.Find`) needs none of them here.
+What a stage calls with its `named` inputs (see `components.core.stage.Find`) needs them for the examples
+alone.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, final
 
 from components.core.errors import InvalidInputError
-from components.core.manifest import read_manifest
-from components.core.recipe import IngestParams, PrepareParams, RetrainParams
-from components.core.recipe.quality import Changes, Vocabulary
+from components.core.manifest import InputEntry, read_manifest
+from components.core.recipe import (
+    AnyRetrainParams,
+    EvaluateClassifierParams,
+    EvaluateParams,
+    IngestExamplesParams,
+    IngestParams,
+    PrepareExamplesParams,
+    PrepareParams,
+)
+from components.core.strategy import Config
 from components.registry.connection import connect, is_new, reaching
 
 logger = logging.getLogger(__name__)
@@ -90,23 +100,40 @@ def find_training_dataset(params: Named, named: object = None) -> str | None:
     return champion.dataset_uri if _is_there(champion.dataset_uri) else None
 
 
-def find_dataset(params: PrepareParams, named: object = None) -> str | None:
+def find_dataset(params: PrepareParams | PrepareExamplesParams, named: object = None) -> str | None:
     """The same, where the recipe bounds how the vocabulary may change."""
-    return None if params.vocabulary == Vocabulary() else find_training_dataset(params)
+    return find_training_dataset(params) if _has_bounds(params.vocabulary) else None
 
 
-def find_interactions(params: IngestParams, named: object = None) -> str | None:
+def find_interactions(params: IngestParams | IngestExamplesParams, named: object = None) -> str | None:
     """URI of the delivery that the champion learned from, where the recipe bounds the change since."""
-    dataset = None if params.quality.champion == Changes() else find_training_dataset(params)
-    if dataset is None:
+    delivery = _training_delivery(params) if _has_bounds(params.quality.champion) else None
+    return delivery.uri if delivery and _is_there(delivery.uri) else None
+
+
+def find_training_examples(
+    params: EvaluateParams | EvaluateClassifierParams, named: Mapping[str, InputEntry]
+) -> str | None:
+    """URI of the examples that the champion learned from, where they are not those that are named. Pairs of
+    user and item need no look at them: they are told by ids that stand in the dataset."""
+    delivery = _training_delivery(params) if params.task == "classification" else None
+    if delivery is None or delivery.sha256 == named["interactions"].sha256:
         return None
-    uri = read_manifest(dataset).inputs["interactions"].uri
-    return uri if _is_there(uri) else None
+    return delivery.uri if _is_there(delivery.uri) else None
 
 
-def find_start(params: RetrainParams, named: object = None) -> str | None:
+def _training_delivery(params: Named) -> InputEntry | None:
+    dataset = find_training_dataset(params)
+    return read_manifest(dataset).inputs["interactions"] if dataset else None
+
+
+def find_start(params: AnyRetrainParams, named: object = None) -> str | None:
     """URI of the champion's model artifact, where the recipe trains on from it."""
     return find_artifact(params) if params.training.warm_start == "champion" and params.model else None
+
+
+def _has_bounds(section: Config) -> bool:
+    return section != type(section)()
 
 
 def _is_there(uri: str) -> bool:

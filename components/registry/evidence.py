@@ -16,7 +16,7 @@ from components.core.errors import (
 from components.core.hashing import sha256_file
 from components.core.manifest import read_manifest
 from components.core.store import join, open_store
-from components.core.verdict import VERDICT_FILE, Verdict
+from components.core.verdict import VERDICT_FILE, AnyVerdict, read_verdict
 from components.registry.champion import EVALUATION_SHA256, EVALUATION_URI, MODEL_SHA256
 
 _TOLD: Final = {"promote", "reason", "rule", "metric", "margin", "challenger", "champion", "champion_version"}
@@ -36,7 +36,7 @@ class Evidence:
     model_sha256: str | None
     uri: str | None
     sha256: str | None
-    verdict: Verdict | None
+    verdict: AnyVerdict | None
     lacks: str = ""
 
     def check(self, model: str, current: str | None) -> None:
@@ -107,13 +107,13 @@ def read_evidence(version: str, tags: Mapping[str, str], *, needed: bool = True)
     )
 
 
-def _read_verdict(uri: str, sha256: str) -> Verdict:
+def _read_verdict(uri: str, sha256: str) -> AnyVerdict:
     manifest, place = read_manifest(uri), join(uri, VERDICT_FILE)
     with tempfile.TemporaryDirectory() as scratch:
         file = open_store(place).fetch(place, Path(scratch) / VERDICT_FILE)
         if manifest.sha256 != sha256 or sha256_file(file) != manifest.files[VERDICT_FILE].sha256:
             raise IntegrityError(f"{uri}: is not the evaluation that the version was registered with")
-        return Verdict.read(file)
+        return read_verdict(file)
 
 
 def changed(model: str, judged: str | None, current: str | None) -> str:

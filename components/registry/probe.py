@@ -15,7 +15,7 @@ _K: Final = 10
 
 
 def probe(tracking_uri: str, model: str, version: str, timeout_s: float = ANSWER_WITHIN_S) -> None:
-    """Load a version in a fresh process and ask it for a user whom it knows and one whom it does not.
+    """Load a version in a fresh process and ask it: about what it knows, and about what it does not.
 
     Raises:
         GateFailedError: it cannot be loaded, answers wrongly, or not in time.

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from components.registry.connection import artifact_root, default_server
+from components.registry.served import Served
 
-_SERVING: Final = Path(__file__).with_name("serving.py")
-_REQUIREMENTS: Final = ("mlflow", "numpy", "pandas", "pyarrow")
 _BATCH: Final = 100  # MLflow takes no more parameters at a time
 _MAX_PARAM_LENGTH: Final = 6000
 MAX_DESCRIPTION_LENGTH: Final = 5000  # of a version; databases refuse more
@@ -64,17 +63,14 @@ def publish(
     tracking_uri: str,
     model: str,
     run: RunRecord,
+    served: Served,
     *,
-    tables: Mapping[str, Path],
-    example: str,
     tags: Mapping[str, str],
     description: str,
 ) -> Version:
-    """Log `run`, store the serving model with its tables, and register it as a new version of `model`.
+    """Log `run`, store what is served, and register it as a new version of `model`.
 
     Args:
-        tables: the Parquet files that `serving.py` reads, by the names it knows.
-        example: a user id, stored as the input example.
         tags, description: of the version.
     """
     import mlflow
@@ -91,7 +87,7 @@ def publish(
             if run.gates:
                 columns = {name: [gate[name] for gate in run.gates] for name in run.gates[0]}
                 mlflow.log_table(columns, "gates.json")
-            logged = _log_model(tables, example)
+            logged = _log_model(served)
         _ensure_registered(client, model)
         created = client.create_model_version(
             model,
@@ -156,23 +152,32 @@ def _batches(entries: Iterable[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def _log_model(tables: Mapping[str, Path], example: str) -> Any:
+def _log_model(served: Served) -> Any:
     import mlflow
     import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    answer = {"user_id": "string", "rank": "long", "item_id": "string", "score": "double"}
+    params = [ParamSpec(name, "long", default) for name, default in served.params.items()]
     return mlflow.pyfunc.log_model(
-        name="recommender",
-        python_model=str(_SERVING),
-        artifacts={name: str(path) for name, path in tables.items()},
+        name=served.name,
+        python_model=str(served.code),
+        artifacts={name: str(path) for name, path in served.files.items()},
         signature=ModelSignature(
-            inputs=Schema([ColSpec("string", "user_id")]),
-            outputs=Schema([ColSpec(kind, name) for name, kind in answer.items()]),
-            params=ParamSchema([ParamSpec("k", "long", 20)]),
+            inputs=Schema([_column(name, kind) for name, kind in served.inputs.items()]),
+            outputs=Schema([ColSpec(kind, name) for name, kind in served.outputs.items()]),
+            params=ParamSchema(params) if params else None,
         ),
-        input_example=pd.DataFrame({"user_id": [example]}),
+        input_example=pd.DataFrame(dict(served.example)),
         # a module's own word: mlflow's client alone is installed under another name
-        pip_requirements=[f"{package}=={import_module(package).__version__}" for package in _REQUIREMENTS],
+        pip_requirements=[f"{package}=={import_module(package).__version__}" for package in served.packages],
     )
+
+
+def _column(name: str, kind: str) -> Any:
+    from mlflow.types import ColSpec
+    from mlflow.types.schema import Array
+
+    if kind == "strings":
+        return ColSpec(Array("string"), name, required=False)  # else MLflow lets no value be missing
+    return ColSpec(kind, name)

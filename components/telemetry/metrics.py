@@ -75,7 +75,7 @@ def registry_of(record: StageRecord) -> CollectorRegistry:
                 if (number := getattr(gate, side)) is not None:
                     family.labels(gate.subject, gate.name).set(number)
     if record.metrics:
-        measured = gauge("stage_metric", "What the stage measured, such as ndcg@20.", "metric")
+        measured = gauge("stage_metric", "What the stage measured, such as ndcg@20 or auc.", "metric")
         for name, value in record.metrics.items():
             measured.labels(name).set(value)
     return registry

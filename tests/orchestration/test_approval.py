@@ -14,11 +14,18 @@ from sqlalchemy import select
 from components.catalog import STAGES
 from components.core.recipe.reading import read_recipe
 from components.core.runs import read_runs
-from components.core.verdict import VERDICT_FILE, Comparison, SliceResult, Verdict
+from components.core.verdict import (
+    VERDICT_FILE,
+    AnyVerdict,
+    Comparison,
+    ExampleVerdict,
+    SliceResult,
+    Verdict,
+)
 from components.registry.ledger import Ledger
 from dags import COMMENT, OVERRIDES
-from dags.approval import page
 from dags.factory import build_dag
+from dags.verdict_page import page
 
 from .conftest import FakeStages
 from .test_dag_run import asset_events, states
@@ -246,6 +253,30 @@ def test_the_page_tells_all_that_the_verdict_rests_on(write_recipe: WriteRecipe)
     assert "| coverage@20 | 0.5000 | – | 0.1000 | 0.7500 |" in text
     assert "| warned | learned | test | odd |" in text
     assert "`s3://w/evaluation/report.html`" in text
+
+
+def test_the_page_of_a_classifier_tells_of_examples(write_recipe: WriteRecipe) -> None:
+    compared = {"challenger": 0.25, "other": 0.5, "difference": -0.25, "low": -0.375, "high": -0.125}
+    document = {
+        **verdict().model_dump(include=set(AnyVerdict.model_fields) - {"task", "comparisons"}),
+        "metric": "logloss",
+        "classes": ("no", "yes"),
+        "num_examples": 4321,
+        "limits": {},
+        "metrics": {"ece": {"challenger": 0.01, "champion": 0.02, "prior": 0.0}},
+        "comparisons": {"champion": {"logloss": {**compared, "p_value": 0.001}}},
+        "slices": [{"field": "site|x", "value": "a", "examples": 17, "metric": "auc", "challenger": 0.75}],
+    }
+    text = page(
+        read_recipe(write_recipe("task: classification\n")),
+        ExampleVerdict.model_validate(document),
+        {"model": "tiny", "version": "7", "run_id": "abc"},
+        "s3://w/evaluation",
+    )
+    assert "version 6, the champion, on 4,321 test examples" in text
+    assert "| logloss (less is better) | 0.2500 | 0.5000 | -0.2500 | -0.3750 … -0.1250 | 0.001 |" in text
+    assert r"| site\|x | a | auc | 17 | 0.7500 | – | – | – |" in text
+    assert "| ece (less is better) | 0.0100 | 0.0200 | 0.0000 |" in text
 
 
 def test_decisions_have_dags_of_their_own(write_recipe: WriteRecipe, fake_stages: FakeStages) -> None:

@@ -150,6 +150,17 @@ def test_documentation_tells_what_the_recipe_does(write_recipe: WriteRecipe) -> 
     assert text in page
 
 
+def test_documentation_of_a_classifier_tells_of_fields_and_losses(write_recipe: WriteRecipe) -> None:
+    text = "task: classification\npromotion: {limits: {auc: {min: 0.7}, calibration: {min: 0.9, max: 1.1}}}\n"
+    page = dag_of(write_recipe(text)).doc_md
+    for line in (
+        "| prepare | 6 fields, split `random` |",
+        "| training | `deepfm`, loss `cross_entropy`, at most 30 epochs, on `auto` |",
+        "limits: `auc` ≥ 0.7, `calibration` ≥ 0.9 and ≤ 1.1; who wins is promoted at once |",
+    ):
+        assert line in page
+
+
 def test_a_broken_recipe_leaves_the_others_alone(
     write_recipe: WriteRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,7 @@ from components.core.manifest import Manifest
 from components.core.policy import Policy
 from components.core.recipe import RegisterParams
 from components.core.recipe.card import Card
-from components.core.recipe.judgement import Evaluation, Promotion
-from components.core.verdict import VERDICT_FILE, Verdict
+from components.core.verdict import VERDICT_FILE, AnyVerdict, read_verdict
 from components.data.document import read_document
 
 # artifact → what its gates look at
@@ -38,7 +37,7 @@ class Facts:
     preparation: Mapping[str, Any]
     policy: Policy
     training: Mapping[str, Any]
-    verdict: Verdict
+    verdict: AnyVerdict
     sha256: Mapping[str, str]
 
     @classmethod
@@ -58,26 +57,18 @@ class Facts:
             preparation=read_document(inputs["dataset"] / "preparation.json"),
             policy=Policy.read(inputs["policy"]),
             training=read_document(inputs["model"] / "training.json"),
-            verdict=Verdict.read(inputs["evaluation"] / VERDICT_FILE),
+            verdict=read_verdict(inputs["evaluation"] / VERDICT_FILE),
             sha256=read_document(inputs["evaluation"] / "lineage.json"),
         )
 
     @property
-    def evaluation(self) -> Evaluation:
-        return Evaluation.model_validate(self.manifests["evaluation"].params["evaluation"])
-
-    @property
-    def promotion(self) -> Promotion:
-        return Promotion.model_validate(self.manifests["evaluation"].params["promotion"])
+    def evaluated(self) -> Mapping[str, Any]:
+        """Parameters of the evaluation."""
+        return self.manifests["evaluation"].params
 
     @property
     def card(self) -> Card:
         return Card.model_validate(self.params.recipe.get("card", {}))
-
-    @property
-    def k(self) -> int:
-        """The cut-off of the metric that decides."""
-        return int(self.verdict.metric.partition("@")[2])
 
     def gates(self) -> Iterator[tuple[str, Gate]]:
         """Every gate of the run with what it looks at, in the order of the stages."""

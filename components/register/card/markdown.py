@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
 
 # Underscores within a word and brackets that begin no link are text already.
@@ -46,3 +47,8 @@ def interval(difference: float, low: float, high: float) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def moment(text: str) -> str:
+    """A time in ISO 8601, in UTC to the minute."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"

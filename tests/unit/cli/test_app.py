@@ -6,6 +6,7 @@ import typing
 import pandas as pd
 import pytest
 
+import components.registry.predict
 import components.registry.recommend
 from components import __version__
 from components.catalog import STAGES
@@ -51,7 +52,7 @@ def test_help_teaches(recloop):
     assert "recloop run demo" in bare.output
     for kind in RecloopError.__subclasses__():
         assert f"\n {kind.exit_code}    " in shown.stdout
-    for command in ("validate", "schema", "run", "runs", "report", "recommend"):
+    for command in ("validate", "schema", "run", "runs", "report", "recommend", "predict"):
         page = recloop(command, "-h")
         assert page.exit_code == 0
         assert f"recloop {command}" in page.stdout.partition("Usage")[2].partition("\n")[2], "an example"
@@ -65,7 +66,9 @@ def test_until_knows_the_stages():
     assert typing.get_args(StageName) == tuple(spec.name for spec in STAGES)
 
 
-@pytest.mark.parametrize("arguments", [["rnu"], ["run"], ["run", "toy", "--until", "x"], ["recommend", "m"]])
+@pytest.mark.parametrize(
+    "arguments", [["rnu"], ["run"], ["run", "toy", "--until", "x"], ["recommend", "m"], ["predict", "m"]]
+)
 def test_a_wrong_command_line(recloop, arguments):
     result = recloop(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -130,3 +133,31 @@ def test_recommend_before_anything_was_registered(recloop):
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: sqlite:///")
     assert "run a recipe first" in result.stderr
+
+
+def test_predict_shows_a_table_or_json(recloop, home, monkeypatch):
+    asked = []
+
+    def answer(model, tracking_uri, examples):
+        asked.append((model, tracking_uri, list(examples)))
+        shares = [0.75 / place for place in range(1, len(examples) + 1)]
+        answers = {"class": "1", "probability_0": [1 - share for share in shares], "probability_1": shares}
+        return pd.DataFrame(answers)
+
+    monkeypatch.setattr(components.registry.predict, "predict", answer)
+    file = home / "examples.jsonl"
+    file.write_text('{"site": "a", "tags": ["x"]}\n\n{"site": null}\n')
+    result = recloop("predict", "toy", "--input", str(file))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "example  class  probability_0  probability_1",
+        "      1  1             0.2500         0.7500",
+        "      2  1             0.6250         0.3750",
+    ]
+    wanted = [{"site": "a", "tags": ["x"]}, {"site": None}]
+    assert asked == [("toy", f"sqlite:///{home}/workspace/mlflow.db", wanted)]
+    rows = json.loads(
+        recloop("predict", "toy", "-i", str(file), "--tracking-uri", "http://m", "--json").stdout
+    )
+    assert rows[0] == {"class": "1", "probability_0": 0.25, "probability_1": 0.75}
+    assert asked[-1][1] == "http://m"

@@ -60,6 +60,19 @@ def test_until_quiet_and_json(recloop, home):
     assert whole["outcome"]["promoted"] is True
 
 
+def test_a_classifier_is_told_of_in_its_own_metrics(recloop, home):
+    recipe = home / "pipelines" / "recipes" / "clicks.yaml"
+    recipe.write_text("name: clicks\ntask: classification\nsource: {kind: synthetic}\n")
+    told = recloop("run", "clicks")
+    assert "evaluate done" in re.sub(" +", " ", told.stderr)
+    assert re.findall(r"^(auc|logloss) +(\S+)$", told.stdout, re.M) == [
+        ("auc", "0.7500"),
+        ("logloss", "0.5000"),
+    ]
+    head, row, *_ = recloop("runs", "clicks").stdout.splitlines()
+    assert (head.split()[-1], row.split()[-1]) == ("auc", "0.7500")
+
+
 def test_a_failed_gate(recloop, home, monkeypatch):
     monkeypatch.setenv("FAKE", "evaluate=gate")
     result = recloop("run", "toy")

@@ -11,8 +11,8 @@ from markdown_it import MarkdownIt
 
 from components.core.gates import Gate
 from components.core.manifest import Manifest
-from components.core.recipe import Evaluation, RegisterParams
-from components.core.recipe.judgement import Promotion
+from components.core.recipe import RegisterParams
+from components.core.recipe.ranking_judgement import RankingEvaluation, RankingPromotion
 from components.data.document import read_document, write_document
 from components.register.card import Facts, render_card, shorten, spaced
 from components.register.card.markdown import code, inline, public
@@ -112,8 +112,8 @@ def made(loop: Any) -> Any:
             tensors = {"users": {"rows": "user", "carried": 3, "fresh": 1, "lost": 2, "reason": ""}}
             warm = {"from": "champion", "champion_sha256": "c" * 64, "tensors": tensors}
             write_document({**read_document(training), "warm_start": warm}, training)
-        promotion = Promotion(metric="ndcg@20").model_dump(mode="json")
-        evaluated = {"evaluation": Evaluation().model_dump(mode="json"), "promotion": promotion}
+        promotion = RankingPromotion(metric="ndcg@20").model_dump(mode="json")
+        evaluated = {"evaluation": RankingEvaluation().model_dump(mode="json"), "promotion": promotion}
         write_document(verdict(champion=champion), loop.folder("evaluation") / "verdict.json")
         write_document({"source": "f" * 64}, loop.root / "evaluation" / "lineage.json")
         loop.publish("evaluation", "evaluate", ["model"], params=evaluated)

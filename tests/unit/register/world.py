@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from components.catalog import REGISTER
-from components.core.recipe import EvaluateParams, Evaluation, Promotion, RegisterParams
+from components.core.recipe import EvaluateParams, RegisterParams
 from components.core.recipe.judgement import Policy
+from components.core.recipe.ranking_judgement import RankingEvaluation, RankingPromotion
 from components.core.stage import Context
-from components.core.strategy import load_object
 from components.data.parquet import read_table
-from components.evaluate.run import run as evaluate
+from components.evaluate.ranking.run import run as evaluate
 from components.register.run import run as register
 from components.registry.champion import find_artifact
 from components.registry.promotion import Succession
@@ -76,8 +76,8 @@ class World:
         shutil.copytree(self.inputs["model"], kept, dirs_exist_ok=True)
         self.model_uri = str(kept)
         params = EvaluateParams(
-            evaluation=Evaluation(ks=(5, 20)),
-            promotion=Promotion(metric="ndcg@20", margin=margin, floors={"ndcg@20": 0.05}),
+            evaluation=RankingEvaluation(ks=(5, 20)),
+            promotion=RankingPromotion(metric="ndcg@20", margin=margin, floors={"ndcg@20": 0.05}),
             model=MODEL,
             tracking_uri=self.tracking_uri,
         )
@@ -105,7 +105,7 @@ class World:
         output = self.loop.folder("registration")
         params = self.params.model_copy(update={"policy": policy})
         register(params, inputs, output, Context(None, uris))  # type: ignore[arg-type]
-        load_object(REGISTER.contract)(output, params, {}, self.loop.root / "docs")
+        REGISTER.load_contract(params)(output, params, {}, self.loop.root / "docs")
         document = json.loads((output / "registration.json").read_text())
         assert read_table(output / "registration.parquet").to_pylist()[0].items() <= document.items()
         return document

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from components.core.manifest import MANIFEST, Manifest, describe_files
-from components.core.verdict import VERDICT_FILE, Verdict
+from components.core.verdict import VERDICT_FILE, AnyVerdict, Verdict
 from components.data.document import write_document
 from components.data.parquet import write_table
 from components.registry.champion import EVALUATION_SHA256, EVALUATION_URI, MODEL_SHA256, MODEL_URI
@@ -21,6 +21,9 @@ from components.registry.connection import connect
 from components.registry.decision import Decision
 from components.registry.promotion import Succession
 from components.registry.publishing import RunRecord, publish
+from components.registry.served import Served, classifier, recommender
+
+from .classifiers import KINDS, TRAIN, write_toy
 
 MODEL = "toy"
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -89,11 +92,19 @@ class Registered:
     def succession(self) -> Succession:
         return Succession(MODEL, self.tracking_uri, self.ledgers)
 
-    def add(self, *, promote: bool = True, champion: str | None = None, source: str = "") -> str:
-        """A new version, whose evaluation compared with `champion`; its number."""
+    def add(
+        self,
+        *,
+        promote: bool = True,
+        champion: str | None = None,
+        source: str = "",
+        found: AnyVerdict | None = None,
+    ) -> str:
+        """A new version, whose evaluation compared with `champion`, or found something else; its number."""
         place = self.root / f"evaluation-{len(self.evaluations) + 1}"
         place.mkdir()
-        write_document(verdict(promote=promote, champion=champion).document(), place / VERDICT_FILE)
+        found = found or verdict(promote=promote, champion=champion)
+        write_document(found.document(), place / VERDICT_FILE)
         manifest = finish(place, "evaluation", f"{len(self.evaluations)}" * 64)
         tags = {
             EVALUATION_URI: str(place),
@@ -150,30 +161,45 @@ def tables(place: Path) -> dict[str, Path]:
     return {name: place / f"{name}.parquet" for name in made}
 
 
+@dataclass(frozen=True)
+class Prototype:
+    """A database with an empty registered model and two logged models, which no version of it has yet.
+
+    Attributes:
+        ranking, classification: where the logged models lie.
+    """
+
+    database: Path
+    ranking: str
+    classification: str
+
+
 @pytest.fixture(scope="session")
-def prototype(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A database with the registered model and one logged model, which no version has yet: the database,
-    and where the logged model lies."""
+def prototype(tmp_path_factory: pytest.TempPathFactory) -> Prototype:
     root = tmp_path_factory.mktemp("prototype")
     uri = f"sqlite:///{root}/mlflow.db"
     client = connect(uri)
-    run = RunRecord(experiment=MODEL, params={}, metrics={}, curves={}, tags={}, recipe={}, files=[])
-    made = publish(
-        client, uri, "prototype", run, tables=tables(root), example="ann", tags={}, description="to be copied"
-    )
+
+    def logged(served: Served) -> str:
+        run = RunRecord(experiment=MODEL, params={}, metrics={}, curves={}, tags={}, recipe={}, files=[])
+        made = publish(client, uri, served.name, run, served, tags={}, description="to be copied")
+        return str(client.get_model_version_download_uri(served.name, made.version))
+
+    ranking = logged(recommender(tables(root), "ann"))
+    write_toy(root)
+    classification = logged(classifier(root, KINDS, ("no", "yes"), TRAIN))
     client.create_registered_model(MODEL)
-    source = str(client.get_model_version_download_uri("prototype", made.version))
-    return root / "mlflow.db", source
+    return Prototype(root / "mlflow.db", ranking, classification)
 
 
 @pytest.fixture
-def registered_at(tmp_path: Path, prototype: tuple[Path, str]) -> Callable[[str], Registered]:
+def registered_at(tmp_path: Path, prototype: Prototype) -> Callable[[str], Registered]:
     """Makes the registered model, with its ledger to lie below a URI."""
 
     def make(ledgers: str) -> Registered:
         database = tmp_path / "mlflow.db"
-        shutil.copy(prototype[0], database)
-        return Registered(tmp_path, f"sqlite:///{database}", ledgers, prototype[1])
+        shutil.copy(prototype.database, database)
+        return Registered(tmp_path, f"sqlite:///{database}", ledgers, prototype.ranking)
 
     return make
 

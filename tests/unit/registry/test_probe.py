@@ -9,20 +9,20 @@ import pytest
 from components.core.errors import GateFailedError, InfrastructureError
 from components.registry.probe import probe
 
-from .conftest import MODEL, Registered
+from .conftest import MODEL, Prototype, Registered
 
 
-def spoiled(registered: Registered, change: Callable[[Path], None]) -> str:
+def spoiled(registered: Registered, change: Callable[[Path], None], source: str = "") -> str:
     """A version like the others, but for a change of its files."""
     place = registered.root / "spoiled"
-    shutil.copytree(registered.logged.removeprefix("file://"), place)
+    shutil.copytree((source or registered.logged).removeprefix("file://"), place)
     change(place)
     return registered.add(source=str(place))
 
 
 def code(old: str, new: str) -> Callable[[Path], None]:
     def change(place: Path) -> None:
-        file = place / "serving.py"
+        [file] = place.glob("*serving.py")
         text = file.read_text()
         assert old in text
         file.write_text(text.replace(old, new))
@@ -57,6 +57,35 @@ def test_a_version_that_does_not_is_stopped(
         probe(registered.tracking_uri, MODEL, version)
     [gate] = failure.value.gates
     assert (gate.name, gate.subject, gate.outcome) == ("answers", "toy version 1", "stopped")
+
+
+def test_a_good_classifier_answers(registered: Registered, prototype: Prototype) -> None:
+    probe(registered.tracking_uri, MODEL, registered.add(source=prototype.classification))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            code("argmax(axis=1)]", "argmin(axis=1)]"),
+            "examples of the test: got class .*, but prob.* is high",
+        ),
+        (code("/ weight_BC.sum", "/ 2 / weight_BC.sum"), "unknown values: the probabilities add up to 0.5"),
+        (
+            code("return probability_BC", "return probability_BC * np.nan"),
+            r"\[nan, nan\], need numbers",
+        ),
+        (code('{"class": ', '{"label": '), r"got the columns \['label', .*need class, probability_no, prob"),
+        (code("(axis=1)], **shares})", "(axis=1)], **shares})[:3]"), "no values: got 3 rows, need 4"),
+        (lambda place: (place / "artifacts" / "network.onnx").unlink(), "cannot be loaded and asked"),
+    ],
+)
+def test_a_classifier_that_does_not_is_stopped(
+    registered: Registered, prototype: Prototype, change: Callable[[Path], None], told: str
+) -> None:
+    version = spoiled(registered, change, prototype.classification)
+    with pytest.raises(GateFailedError, match=rf"toy, version 1: .*{told}"):
+        probe(registered.tracking_uri, MODEL, version)
 
 
 def test_a_database_may_be_named_relative_to_here(

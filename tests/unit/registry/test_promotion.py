@@ -14,11 +14,12 @@ from components.core.errors import (
     IntegrityError,
     InvalidInputError,
 )
+from components.core.verdict import AnyVerdict, ExampleVerdict
 from components.registry import evidence, promotion
 from components.registry.decision import Decision, this_user
 from components.registry.promotion import Succession
 
-from .conftest import MODEL, Registered
+from .conftest import MODEL, Prototype, Registered, verdict
 
 ANN = Decision(who="ann", why="it is better")
 
@@ -52,6 +53,31 @@ def test_ledger_and_mlflow_agree(registered: Registered, asked: list[str]) -> No
         [],
         "champion: version 2, in MLflow and in the ledger",
     )
+
+
+def test_the_evaluation_of_a_classifier_is_evidence_too(registered: Registered, prototype: Prototype) -> None:
+    shared = verdict().model_dump(include=set(AnyVerdict.model_fields) - {"task"})
+    of_examples = {
+        "metric": "logloss",
+        "classes": ("no", "yes"),
+        "num_examples": 3,
+        "limits": {},
+        "metrics": {},
+        "slices": (),
+    }
+    interval = {"difference": -0.1, "low": -0.2, "high": -0.05}
+    compared = {"challenger": 0.5, "other": 0.6, **interval, "p_value": 0.01}
+    for champion in (None, "1"):
+        changed = {
+            "champion_version": champion,
+            "comparisons": {"champion": {"logloss": compared}} if champion else {},
+        }
+        found = ExampleVerdict.model_validate({**shared, **of_examples, **changed})
+        version = registered.add(found=found, source=prototype.classification)
+        entry = registered.succession.promote(version, ANN)
+    assert (registered.champion, entry.evidence["metric"], entry.evidence["comparison"]) == (
+        "2", "logloss", compared
+    )  # fmt: skip
 
 
 def test_a_model_keeps_its_ledger(registered: Registered) -> None:
@@ -258,7 +284,9 @@ def test_who_is_the_system_s_user_unless_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_unknown_models_are_told(registered: Registered) -> None:
-    with pytest.raises(InvalidInputError, match=r"there is no 'other' at .*there are \['prototype', 'toy'\]"):
+    with pytest.raises(
+        InvalidInputError, match=r"there is no 'other' at .*there are \['classifier', 'recommender', 'toy'\]"
+    ):
         Succession("other", registered.tracking_uri, registered.ledgers)
     with pytest.raises(InvalidInputError, match="there is no 'a/b' at"):  # MLflow refuses such names
         Succession("a/b", registered.tracking_uri, registered.ledgers)

@@ -1,10 +1,12 @@
-"""What a version's own numbers say of where it fails, and of what it does to its data."""
+"""What a ranking's own numbers say of where it fails, and of what it does to its data."""
 
 from collections.abc import Iterator
 from typing import Final
 
+from components.core.recipe.ranking_judgement import RankingPromotion
+from components.core.verdict import Verdict
 from components.register.card.facts import Facts
-from components.register.card.markdown import inline, percent, signed
+from components.register.card.markdown import percent, signed
 
 _SPLITS: Final = {
     "random": "Test interactions were drawn at random, so the model was asked about times that it had "
@@ -15,9 +17,9 @@ _SPLITS: Final = {
 }
 
 
-def limits(facts: Facts) -> Iterator[str]:
+def limits(facts: Facts, verdict: Verdict) -> Iterator[str]:
     """Measured limits, one sentence or two each."""
-    profile, preparation, verdict = facts.profile, facts.preparation, facts.verdict
+    profile, preparation = facts.profile, facts.preparation
     for side in ("users", "items"):
         delivered, kept = profile[side], preparation[side]
         if kept < delivered:
@@ -39,26 +41,23 @@ def limits(facts: Facts) -> Iterator[str]:
         "The intervals are over the test users alone. Another seed gives another model, and that spread is "
         "not in them."
     )
+    least = RankingPromotion.model_validate(facts.evaluated["promotion"]).min_slice_users
     small = sorted(
         {
             f"{found.slice.replace('_', ' ')} ({found.users:,})"
             for found in verdict.slices
-            if found.users < facts.promotion.min_slice_users
+            if found.users < least
         }
     )
     if small:
-        least = facts.promotion.min_slice_users
         yield f"Slices of fewer than {least:,} users, too few to say anything: {', '.join(small)}."
     if profile["time_range"] is None:
         yield "The data have no timestamps, so neither their age nor any change of taste can be seen."
-    for what, gate in facts.gates():
-        if gate.outcome in ("warned", "held"):
-            yield f"{what.capitalize()}: {inline(gate.told or gate.name)} ({gate.outcome})."
 
 
-def feedback(facts: Facts) -> Iterator[str]:
+def feedback(verdict: Verdict) -> Iterator[str]:
     """The ethical note, with this version's own numbers."""
-    k, verdict = facts.k, facts.verdict
+    k = int(verdict.metric.partition("@")[2])
     yield (
         "Once in use, a recommender makes the data that its successors learn from: what it shows can be "
         "chosen, what it does not show cannot. Left alone, such a loop makes the popular more popular, "

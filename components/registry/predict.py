@@ -1,0 +1,81 @@
+"""Probabilities from the champion of a model that classifies."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from components.core.errors import InvalidInputError
+from components.registry.loading import load_champion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEPARATOR = "|"  # between the values of a multi-valued field that are given as text
+
+
+def predict(model: str, tracking_uri: str, examples: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
+    """The probability of every class for each example, by the champion of a registered model.
+
+    Args:
+        examples: field → value; what is missing is None, or is not there. More than the model's fields is
+            ignored. A multi-valued field has a list, or text with `|` between its values.
+
+    Returns:
+        class, the most probable; and probability_<class> for each class.
+
+    Raises:
+        InvalidInputError: there is no champion that classifies, a field is in no example, or a value is none
+            of its field's.
+        InfrastructureError: MLflow cannot be reached.
+    """
+    champion = load_champion(model, tracking_uri, "classification")
+
+    import pandas as pd
+
+    fields = _readers(champion)
+    given = {name for example in examples for name in example}
+    missing = [name for name in fields if name not in given]
+    if missing:
+        raise InvalidInputError(f"examples: got no {', '.join(missing)}; need the fields {', '.join(fields)}")
+    columns = {
+        name: [
+            _value(read, example.get(name), f"example {place}: {name}")
+            for place, example in enumerate(examples, start=1)
+        ]
+        for name, read in fields.items()
+    }
+    answer: pd.DataFrame = champion.predict(pd.DataFrame(columns))
+    return answer
+
+
+def _readers(champion: Any) -> dict[str, Callable[[Any], Any]]:
+    """Field → what turns a given value into one of its own."""
+    from mlflow.types import DataType
+    from mlflow.types.schema import Array
+
+    readers: dict[str, Callable[[Any], Any]] = {}
+    for column in champion.metadata.get_input_schema().inputs:
+        if isinstance(column.type, Array):
+            readers[column.name] = _texts
+        else:
+            readers[column.name] = float if column.type == DataType.double else _text
+    return readers
+
+
+def _value(read: Callable[[Any], Any], given: Any, place: str) -> Any:
+    if given is None or given == "":
+        return None
+    try:
+        return read(given)
+    except (TypeError, ValueError):
+        allowed = {float: "a number", _text: "a text or a number"}.get(read, "a list of texts")
+        raise InvalidInputError(f"{place}: got {given!r}, need {allowed}") from None
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str | int | float):
+        raise TypeError
+    return str(given)
+
+
+def _texts(given: Any) -> list[str]:
+    return [_text(value) for value in (given.split(SEPARATOR) if isinstance(given, str) else given)]
