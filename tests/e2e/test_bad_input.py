@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-import components.ingest.run
+import components.ingest.ranking
 from components.cli.app import app
 from components.core.manifest import MANIFEST
 
@@ -252,7 +252,7 @@ def test_a_disk_that_fills_in_the_middle_of_a_stage(run, tmp_path, monkeypatch):
 
 def test_two_runs_of_one_recipe_at_once(run, tmp_path, monkeypatch):
     """The second starts while the first is in the middle of a stage."""
-    real, seconds = components.ingest.run.run, []
+    real, seconds = components.ingest.ranking.run, []
 
     def slow(*arguments):
         command = [sys.executable, "-c", "from components.cli import main; main()", "run"]
@@ -260,7 +260,7 @@ def test_two_runs_of_one_recipe_at_once(run, tmp_path, monkeypatch):
         seconds.append(subprocess.run([*command, *options], capture_output=True, text=True, check=False))
         return real(*arguments)
 
-    monkeypatch.setattr(components.ingest.run, "run", slow)
+    monkeypatch.setattr(components.ingest.ranking, "run", slow)
     assert run(csv(ROWS), "--until", "ingest").exit_code == 0
     (second,) = seconds
     assert (second.returncode, second.stdout) == (4, "")

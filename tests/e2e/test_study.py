@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from components.cli.app import app
-from tests.unit.study.conftest import document as document
+from tests.unit.study.samplers.conftest import document as document
 
 
 @pytest.mark.slow
