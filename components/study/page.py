@@ -1,242 +1,100 @@
 """The page of a study: what it found in sentences, its tables in Markdown and Parquet, its figures, and what
-ran."""
+ran. Each kind of study has sections of its own."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from functools import partial
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, Generic, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from components.core.manifest import read_manifest
 from components.data.parquet import write_table
-from components.study import costs, figures, tables
-from components.study.conducting import Part, Results
-from components.study.findings import findings
-from components.study.grid import searched
+from components.study.conducting import Part
+from components.study.figures import save
+from components.study.results import StudyResults
 from components.study.schema import Study
 
-_NOTHING: Final = "–"
+NOTHING: Final = "–"
+AnyStudy = TypeVar("AnyStudy", bound=Study)
+AnyResults = TypeVar("AnyResults", bound=StudyResults[Any, Any])
 
 
-@final
-class Page:
+class StudyPage(ABC, Generic[AnyStudy, AnyResults]):
     """Writes everything that a study found into one folder."""
 
-    def __init__(self, study: Study, part: Part, results: Results, folder: Path) -> None:
+    metrics: Sequence[str]  # of the evaluations, that the table of cells has
+
+    def __init__(self, study: AnyStudy, part: Part, results: AnyResults, folder: Path) -> None:
         self._study, self._part, self._results, self._folder = study, part, results, folder
         self._lines: list[str] = []
 
+    @abstractmethod
+    def findings(self) -> Iterator[str]:
+        """What the tables say, in sentences."""
+
+    @abstractmethod
+    def _sizes(self, dataset: Path) -> Mapping[str, str]:
+        """What a dataset artifact holds, by the heads of a table's columns."""
+
+    @abstractmethod
+    def _about(self) -> str:
+        """How numbers were come by."""
+
+    @abstractmethod
+    def _sections(self) -> None:
+        """Add the tables and figures."""
+
+    @abstractmethod
+    def _words(self) -> str:
+        """What words and abbreviations mean."""
+
     def write(self) -> Path:
         """The page's file."""
-        study = self._study
         shutil.rmtree(self._folder, ignore_errors=True)  # of what an earlier page had and this one has not
         self._folder.mkdir(parents=True)
-        cells = tables.cells(self._results, study.folder)
+        cells = self._results.table(self.metrics, self._study.folder)
         write_table(pa.Table.from_pandas(cells, preserve_index=False), self._folder / "cells.parquet")
-        self._lines = [f"# {study.name}", "", study.description.strip(), "", *self._what_ran(cells)]
-        self._findings()
-        self._comparisons("Overall comparison", "overall", tables.overall)
-        for count in study.negatives:
-            title = f"{count} negatives, or {count} candidates"
-            self._comparisons(title, f"negatives-{count}", partial(tables.by_negatives, count=count))
-        self._spaces()
-        self._comparisons("Retraining from random weights and from W′", "start", tables.by_start)
-        self._ways()
-        self._races()
-        self._times()
-        self._alphas()
-        self._settings()
+        self._lines = [f"# {self._study.name}", "", self._study.description.strip(), ""]
+        self._lines += [f"{self._what_ran(cells)} {self._about()}", "", *self._data()]
+        found = [f"- {sentence}" for sentence in self.findings()]
+        if found:
+            self._lines += ["## In short", "", *found, ""]
+        self._sections()
         self._failures()
-        self._words()
+        self._lines += ["## Words", "", self._words()]
         place = self._folder / "README.md"
         place.write_text("\n".join(self._lines).rstrip() + "\n", encoding="utf-8")
         return place
 
-    def _what_ran(self, cells: pd.DataFrame) -> list[str]:
+    def _what_ran(self, cells: pd.DataFrame) -> str:
         done = int(cells["error"].isna().sum())
         seeds = ", ".join(map(str, self._study.seeds))
         revisions = ", ".join(f"`{revision[:12]}`" for revision in sorted(set(cells["revision"].dropna())))
         days = sorted(set(cells["day"].dropna()))
         when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else "no day"
-        unfit = [
-            f"{name} does not fit {model}"
-            for model in self._part.models
-            for name in self._study.samplers
-            if not self._study.fits(name, model)
-        ]
-        return [
+        return (
             f"{done} of {len(cells)} cells ran: {', '.join(self._part.data)}; "
             f"{', '.join(self._part.models)}; seeds {seeds}, all on one split of each data set. Trained on "
-            f"{when} by revision {revisions or 'unknown'}. Metrics at {self._study.k} are means over seeds, "
-            "ranks in brackets; * where the best is better than the second with p < 0.05: two-sided paired "
-            "test by user, each user's difference its mean over seeds; other users are asked about, not "
-            "other seeds, and the many tests are not corrected for. Validation decides by "
-            f"ndcg@{self._study.k}: when a training ends, which candidates are chosen, which rates. Known "
-            "validation items are left out of test rankings. What each cell took and found stands in "
-            "`cells.parquet`, deviations over seeds in the tables' files.",
-            *([f"{'; '.join(unfit)}."] if unfit else []),
-            "",
-            *self._data(),
-        ]
+            f"{when} by revision {revisions or 'unknown'}. What each cell took and found stands in "
+            "`cells.parquet`."
+        )
 
     def _data(self) -> Iterator[str]:
-        yield from ("| | users | items | train | valid | test |", "|---|---:|---:|---:|---:|---:|")
-        for data in self._part.data:
-            places = [
-                outcome.places["dataset"]
-                for cell, outcome in self._results.outcomes.items()
-                if cell.data == data and "dataset" in outcome.places
-            ]
-            if places:
-                found = read_manifest(places[0]).metrics
-                names = ("users", "items", "train", "valid", "test")
-                yield f"| {data} | {' | '.join(f'{found[name]:,.0f}' for name in names)} |"
-        yield ""
-
-    def _findings(self) -> None:
-        found = [f"- {sentence}" for sentence in findings(self._study, self._results, self._part.pairs)]
-        if found:
-            self._lines += ["## In short", "", *found, ""]
-
-    def _comparisons(
-        self,
-        title: str,
-        file: str,
-        compare: Callable[[Study, Results, str, str], tables.Comparison | None],
-    ) -> None:
-        parts: list[str] = []
-        frames = []
-        for data, model in self._part.pairs:
-            found = compare(self._study, self._results, data, model)
-            if found is not None:
-                parts += [f"**{data}, {model}**", "", tables.markdown(found, self._study.k), ""]
-                frames.append(found.long(data, model))
-        self._section(title, file, parts, frames)
-
-    def _spaces(self) -> None:
-        parts: list[str] = []
-        frames = []
-        for data, model in self._part.pairs:
-            both = tables.by_space(self._study, self._results, data, model)
-            if both is not None:
-                found, ssar = both
-                told = ", ".join(f"{name} {value:.2f}" for name, value in ssar.items())
-                title = f"**{data}, {model}** (S.S.A.R.: {told})"
-                parts += [title, "", tables.markdown(found, self._study.k), ""]
-                long = found.long(data, model)
-                frames.append(long.assign(ssar=long["method"].map(ssar)))
-        self._section("Search spaces", "spaces", parts, frames)
-
-    def _ways(self) -> None:
-        lines = [f"| | way | picks | N@{self._study.k} | p | trainings | seconds | × |"]
-        lines.append("|---|---|---|---:|---:|---:|---:|---:|")
-        frames = []
-        for data, model in self._part.pairs:
-            found = costs.ways(self._study, self._results, data, model)
-            for number, way in enumerate(found):
-                head = f"{data}, {model}" if number == 0 else ""
-                short = f" + {way.short_trainings} short" if way.short_trainings else ""
-                p = f"{way.p_value:.2g}" if number else _NOTHING
-                lines.append(
-                    f"| {head} | {way.name} | {way.picks} | {way.ndcg:.4f} | {p} | {way.trainings}{short} | "
-                    f"{way.seconds:.1f} | {way.seconds / found[0].seconds:.2f} |"
-                )
-            if found:
-                frames.append(pd.DataFrame(map(asdict, found)).assign(data=data, model=model))
-        race = self._study.candidates.race
-        told = (
-            "What a model costs in all once rates are known: tuning is not counted. A grid search keeps the "
-            "candidate that validates best in the mean over seeds; p is of the difference to it; seconds are "
-            "of optimisation and validation for one seed, in processes that had the machine's cores divided "
-            "by `--jobs`; the first cell of a process also loads what is compiled, which takes seconds."
-        )
-        if race is not None:
-            told += f" In a race every candidate trains for {race.epochs} epoch{'s' * (race.epochs > 1)}."
-        self._section("What it takes in all", "ways", [told, "", *lines, ""], frames)
-
-    def _races(self) -> None:
-        size, k = self._study.candidates.size, self._study.k
-        lines = [f"| | epochs | {size} best | N@{k} of the winner | − grid's | × |"]
-        lines.append("|---|---:|---|---:|---:|---:|")
-        frames = []
-        for data, model in self._part.pairs:
-            grid = costs.ways(self._study, self._results, data, model)
-            found = costs.races(self._study, self._results, data, model) if grid else []
-            for number, race in enumerate(found):
-                head = f"{data}, {model}" if number == 0 else ""
-                lines.append(
-                    f"| {head} | {race.epochs} | {tables.joined(race.picks)} | {race.winner_ndcg:.4f} | "
-                    f"{race.winner_ndcg - grid[0].ndcg:+.4f} | {race.share:.2f} |"
-                )
-            if found:
-                frame = pd.DataFrame([asdict(race) | {"picks": tables.joined(race.picks)} for race in found])
-                frames.append(frame.assign(data=data, model=model))
-        told = (
-            "Read from the trainings' own validations: what a race of so many epochs would have picked, what "
-            "its winner reaches when it is trained to its end, and the race's share of a grid search's time."
-        )
-        self._section("How long a race must be", "races", [told, "", *lines, ""], frames)
-
-    def _times(self) -> None:
-        shown: list[str] = []
-        for data in self._part.data:
-            found = {
-                model: times
-                for model in self._part.models
-                if (times := costs.times(self._study, self._results, data, model))
-            }
-            if found:
-                shown += self._figure(figures.time_against_grid(found, data), f"time-{data}", "time")
-        if shown:
-            self._lines += ["## Training time against a grid search", "", *shown, ""]
-
-    def _alphas(self) -> None:
-        candidates = self._study.candidates.names
-        names: dict[str, str] = {self._study.samplers[name].kind: name for name in candidates}
-        shown: list[str] = []
-        for data in self._part.data:
-            runs = {}
-            for model in self._part.models:
-                space = self._results.chosen.get((data, model, f"ranked {self._study.candidates.size}"))
-                found = self._results.of(data, model, searched(self._study, space)) if space else {}
-                if found:
-                    runs[model] = found[min(found)]
-            if runs:
-                shown += self._figure(figures.alpha_over_epochs(runs, names, data), f"alpha-{data}", "α")
-        if shown:
-            self._lines += ["## How α evolves", "", "Of the lowest seed that ran.", "", *shown, ""]
-
-    def _settings(self) -> None:
-        lines = ["| | method | learning rate | L2 | α's | search: epochs (best) | training: epochs (best) |"]
-        lines.append("|---|---|---:|---:|---:|---:|---:|")
-        frames = []
-        for data, model in self._part.pairs:
-            found = costs.settings(self._study, self._results, data, model)
-            if found is None:
-                continue
-            for number, (method, row) in enumerate(found.iterrows()):
-                head = f"{data}, {model}" if number == 0 else ""
-                lines.append(
-                    f"| {head} | {method} | {row['learning_rate']:g} | {row['l2']:g} | "
-                    f"{_number(row.get('alpha_learning_rate'))} | {_epochs(row, 'search')} | "
-                    f"{_epochs(row, 'retrain')} |"
-                )
-            frames.append(found.reset_index().assign(data=data, model=model))
-        tuned = "Epochs are means over seeds."
-        if self._study.tuning:
-            methods = self._study.tuning.methods
-            others = f"; other samplers take those of {methods[0]}" if methods else ""
-            tuned += (
-                f" Learning rate and L2 were tuned for {', '.join(methods) or 'each sampler'}{others}; "
-                "AutoSample takes its best candidate's, and tunes α's rate alone. The test part is not "
-                "opened for that."
-            )
-        self._section("Settings and epochs", "settings", [tuned, "", *lines, ""], frames)
+        places = {
+            cell.data: Path(outcome.places["dataset"])
+            for cell, outcome in self._results.outcomes.items()
+            if "dataset" in outcome.places
+        }
+        sizes = {data: self._sizes(places[data]) for data in self._part.data if data in places}
+        if sizes:
+            heads = next(iter(sizes.values()))
+            yield f"| | {' | '.join(heads)} |"
+            yield f"|---|{'---:|' * len(heads)}"
+            yield from (f"| {data} | {' | '.join(found.values())} |" for data, found in sizes.items())
+            yield ""
 
     def _failures(self) -> None:
         failed = {cell: one.error for cell, one in self._results.outcomes.items() if one.error}
@@ -245,18 +103,7 @@ class Page:
             self._lines += [f"- {cell.label}: {' '.join(error.split())}" for cell, error in failed.items()]
             self._lines.append("")
 
-    def _words(self) -> None:
-        size = self._study.candidates.size
-        self._lines += [
-            "## Words",
-            "",
-            f"R, N, P, H: recall, NDCG, precision, hit ratio. {size} best: the {size} candidates that "
-            "validate best when they train alone. W′: the weights of the search's best epoch, which "
-            "retraining begins with (“custom”); “random”: it begins with new ones. S.S.A.R.: the average "
-            "rank that the candidates of a search space have in the overall comparison.",
-        ]
-
-    def _section(self, title: str, file: str, lines: list[str], frames: list[pd.DataFrame]) -> None:
+    def _section(self, title: str, file: str, lines: Sequence[str], frames: Sequence[pd.DataFrame]) -> None:
         """A heading, its lines, and the same numbers as a file; nothing where there are none."""
         if frames:
             self._lines += [f"## {title}", "", *lines]
@@ -265,21 +112,10 @@ class Page:
 
     def _figure(self, figure: Figure, name: str, told: str) -> Iterator[str]:
         plain = as_file_name(name)
-        figures.save(figure, self._folder / plain)
+        save(figure, self._folder / plain)
         yield f"![{told}]({plain}.svg)"
 
 
 def as_file_name(name: str) -> str:
     """A name of the study's without what paths cannot hold."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
-
-
-def _number(value: float | None) -> str:
-    return _NOTHING if value is None or pd.isna(value) else f"{value:g}"
-
-
-def _epochs(row: pd.Series, stage: str) -> str:
-    total, best = row.get(f"{stage}_epochs"), row.get(f"{stage}_best_epoch")
-    if total is None or pd.isna(total):
-        return _NOTHING
-    return f"{total:.0f} ({best:.0f})"

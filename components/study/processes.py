@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import Any, Final, TypeVar
 
+from components.core.errors import ConflictError
 from components.core.progress import without_bars
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -30,6 +31,25 @@ def side_by_side(calls: Mapping[Key, Call], *, jobs: int) -> Iterator[tuple[Key,
     while waiting:
         with _workers(jobs) as pool:
             yield from _until_broken(pool, waiting, jobs)
+
+
+def in_turns(calls: Mapping[Key, Call], *, jobs: int) -> Iterator[tuple[Key, Future[Any]]]:
+    """The same for calls whose work somebody else may be doing at this moment.
+
+    A call is given a last argument: whether to wait for them. At first it is not to; one that would have to,
+    and says so with a `ConflictError`, is made again when there are no others left, and then waits.
+    """
+    busy: dict[Key, Call] = {}
+    for key, done in side_by_side(_with_last(calls, False), jobs=jobs):
+        if isinstance(done.exception(), ConflictError):
+            busy[key] = calls[key]
+        else:
+            yield key, done
+    yield from side_by_side(_with_last(busy, True), jobs=jobs)
+
+
+def _with_last(calls: Mapping[Key, Call], patient: bool) -> dict[Key, Call]:
+    return {key: (function, (*arguments, patient)) for key, (function, arguments) in calls.items()}
 
 
 def _until_broken(

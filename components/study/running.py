@@ -11,11 +11,15 @@ from components.core.errors import ConflictError, RecloopError
 from components.core.recipe import Recipe
 from components.core.runs import Invocation, plan
 from components.core.stage import StageResult, StageSpec, execute
-from components.study.grid import Cell
-from components.study.processes import Call, side_by_side
+from components.study.cells import AnyMethod, Cell
+from components.study.processes import Call, in_turns
 
 KILLED: Final = "its process was killed, perhaps for want of memory: fewer --jobs need less"
 WAIT_S: Final = 0.2  # between two looks at what another process is making
+_SHARED: Final = (
+    "ingest",
+    "prepare",
+)  # nearly all cells have these in common: to take another one is no help
 
 
 @final
@@ -38,30 +42,37 @@ class Outcome:
     error: str = ""
 
 
-def run_cells(cells: Mapping[Cell, Recipe], *, jobs: int) -> Iterator[tuple[Cell, Outcome]]:
-    """Run cells, `jobs` at a time, and give each as it ends. What was done before is not done again."""
-    calls: dict[Cell, Call] = {
-        cell: (run_recipe, (recipe.model_dump_json(by_alias=True), _last_stage(cell)))
-        for cell, recipe in cells.items()
+def run_cells(
+    cells: Mapping[Cell[AnyMethod], Recipe], *, jobs: int
+) -> Iterator[tuple[Cell[AnyMethod], Outcome]]:
+    """Run cells, `jobs` at a time, and give each as it ends. What was done before is not done again; what
+    another process is doing is left to it while there are other cells."""
+    calls: dict[Cell[AnyMethod], Call] = {
+        cell: (run_recipe, (recipe, cell.method.last_stage)) for cell, recipe in cells.items()
     }
-    for cell, done in side_by_side(calls, jobs=jobs):
+    for cell, done in in_turns(calls, jobs=jobs):
         try:
             yield cell, done.result()
         except BrokenProcessPool:
             yield cell, Outcome({}, {}, error=KILLED)
 
 
-def run_recipe(document: str, until: str) -> Outcome:
-    """The stages of a recipe in this process. A stage's refusal ends the cell, not the study."""
+def run_recipe(recipe: Recipe, until: str, patient: bool = True) -> Outcome:
+    """The stages of a recipe in this process. A stage's refusal ends the cell, not the study.
+
+    Raises:
+        ConflictError: another process is at one of its stages, and we are not `patient`.
+    """
     began = time.monotonic()
-    recipe = Recipe.model_validate_json(document)
     places: dict[str, str] = {}
     metrics: dict[str, Mapping[str, float]] = {}
     error, skipped = "", True
     for spec in _stages(until):
         todo = plan(recipe, spec, places)
         try:
-            result = _executed(spec, todo)
+            result = _executed(spec, todo, patient=patient or spec.name in _SHARED)
+        except ConflictError:
+            raise
         except RecloopError as refusal:
             error = f"{spec.name}: {refusal}"
             break
@@ -71,18 +82,15 @@ def run_recipe(document: str, until: str) -> Outcome:
     return Outcome(places, metrics, seconds=seconds, skipped=skipped and not error, error=error)
 
 
-def _executed(spec: StageSpec, todo: Invocation) -> StageResult:
+def _executed(spec: StageSpec, todo: Invocation, *, patient: bool) -> StageResult:
     """Cells have in common what is equal, such as a dataset: who comes second waits for the first."""
     while True:
         try:
             return execute(spec, todo.params, todo.inputs, todo.output)
         except ConflictError:
+            if not patient:
+                raise
             time.sleep(WAIT_S)
-
-
-def _last_stage(cell: Cell) -> str:
-    """A race is decided by validation: nobody looks at the test part."""
-    return "evaluate" if cell.method.epochs is None else "retrain"
 
 
 def _stages(until: str) -> Sequence[StageSpec]:

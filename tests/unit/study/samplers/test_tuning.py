@@ -7,15 +7,15 @@ from typing import Any
 import optuna
 import pytest
 
-from components.study import tuning
-from components.study.grid import Cell, Method, recipe_of, searched
 from components.study.running import run_recipe
-from components.study.schema import AUTOSAMPLE, Study, Tuning
-from components.study.tuning import tune_cell
+from components.study.samplers import tuning
+from components.study.samplers.grid import Cell, Method, recipe_of, searched
+from components.study.samplers.schema import AUTOSAMPLE, SamplersStudy, Tuning
+from components.study.samplers.tuning import tune_cell
 
 
 @pytest.fixture
-def tuned(study: Study) -> Study:
+def tuned(study: SamplersStudy) -> SamplersStudy:
     asked = Tuning(learning_rates=(1e-2, 1e-9), l2=(1e-3, 1e3), alpha_learning_rates=(1e-1, 1e-4))
     return study.model_copy(update={"tuning": asked})
 
@@ -34,7 +34,7 @@ ALPHAS = [{"learning_rate": 1e-2, "l2": 1e-3, "alpha_learning_rate": rate} for r
 
 @pytest.mark.parametrize(("sampler", "points"), [("RNS", RATES), (AUTOSAMPLE, ALPHAS)])
 def test_the_best_trial_is_the_training_that_validates_best(
-    tuned: Study, tmp_path: Path, sampler: str, points: list[dict[str, float]]
+    tuned: SamplersStudy, tmp_path: Path, sampler: str, points: list[dict[str, float]]
 ) -> None:
     """Against the stages with every setting; and the test part is not needed."""
     method = searched(tuned, ("RNS", "PNS")) if sampler == AUTOSAMPLE else Method(sampler)
@@ -43,13 +43,13 @@ def test_the_best_trial_is_the_training_that_validates_best(
     stage = "search" if sampler == AUTOSAMPLE else "retrain"
     values = []
     for point in points:
-        ran = run_recipe(recipe_of(tuned, cell, point).model_dump_json(by_alias=True), stage)
+        ran = run_recipe(recipe_of(tuned, cell, point), stage)
         values.append(ran.metrics[stage]["valid_ndcg@20"])
     test = Path(ran.places["dataset"]) / "test.parquet"
     test.chmod(0o644)
     test.write_bytes(b"nobody may open this")
 
-    found = tune_cell(tuned.model_dump_json(by_alias=True), cell, settled, str(tmp_path / "tuning"))
+    found = tune_cell(tuned, cell, settled, str(tmp_path / "tuning"))
 
     assert found == points[values.index(max(values))]
     assert [trial.value for trial in trials(tmp_path / "tuning")] == values
@@ -57,11 +57,11 @@ def test_the_best_trial_is_the_training_that_validates_best(
 
 
 def test_who_was_killed_goes_on_with_the_same_points(
-    tuned: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuned: SamplersStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At any moment: what was being tried is tried again, what was done is not."""
     cell = Cell("tiny", "MF", Method("RNS"), 1)
-    document, folder = tuned.model_dump_json(by_alias=True), tmp_path / "tuning"
+    document, folder = tuned, tmp_path / "tuning"
     whole = tune_cell(document, cell, {}, str(tmp_path / "whole"))
 
     class Killed(BaseException):
@@ -94,21 +94,18 @@ def test_who_was_killed_goes_on_with_the_same_points(
     assert len(trials(folder)) == len(before)
 
 
-def test_other_data_are_tuned_anew(tuned: Study, tmp_path: Path) -> None:
+def test_other_data_are_tuned_anew(tuned: SamplersStudy, tmp_path: Path) -> None:
     cell, folder = Cell("tiny", "MF", Method("RNS"), 1), tmp_path / "tuning"
-    tune_cell(tuned.model_dump_json(by_alias=True), cell, {}, str(folder))
+    tune_cell(tuned, cell, {}, str(folder))
     recipe = Path(tuned.data["tiny"].recipe)
     recipe.write_text(recipe.read_text().replace("num_items: 60", "num_items: 50"))
-    tune_cell(tuned.model_dump_json(by_alias=True), cell, {}, str(folder))
+    tune_cell(tuned, cell, {}, str(folder))
     assert len(list(folder.glob("*.journal"))) == 2
 
 
-def test_two_processes_share_the_trials(tuned: Study, tmp_path: Path) -> None:
+def test_two_processes_share_the_trials(tuned: SamplersStudy, tmp_path: Path) -> None:
     cell, folder = Cell("tiny", "MF", Method("RNS"), 1), tmp_path / "tuning"
-    same = [
-        SPAWN.Process(target=tune_cell, args=(tuned.model_dump_json(by_alias=True), cell, {}, str(folder)))
-        for _ in range(2)
-    ]
+    same = [SPAWN.Process(target=tune_cell, args=(tuned, cell, {}, str(folder))) for _ in range(2)]
     for process in same:
         process.start()
     for process in same:

@@ -4,16 +4,16 @@ holds."""
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from components.study import costs, tables
-from components.study.conducting import Results, ranked
-from components.study.grid import searched
-from components.study.schema import AUTOSAMPLE, Study
-from components.study.tables import SIGNIFICANT, Comparison
+from components.study.comparing import SIGNIFICANT, Comparison
+from components.study.samplers import costs, tables
+from components.study.samplers.conducting import Results, ranked
+from components.study.samplers.grid import searched
+from components.study.samplers.schema import AUTOSAMPLE, SamplersStudy
 
 Pairs = Sequence[tuple[str, str]]
 
 
-def findings(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+def findings(study: SamplersStudy, results: Results, pairs: Pairs) -> Iterator[str]:
     """A sentence or two for each claim that there are cells for."""
     yield from _ranks(study, results, pairs)
     yield from _negatives(study, results, pairs)
@@ -24,9 +24,9 @@ def findings(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
     yield from _limits(study, results)
 
 
-def _ranks(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+def _ranks(study: SamplersStudy, results: Results, pairs: Pairs) -> Iterator[str]:
     found = {pair: tables.overall(study, results, *pair) for pair in pairs}
-    compared = {pair: one for pair, one in found.items() if one is not None and AUTOSAMPLE in one.means.index}
+    compared = {pair: one for pair, one in found.items() if one is not None and AUTOSAMPLE in one.methods}
     if not compared:
         return
     yield f"AutoSample has {_told([_place(one) for one in compared.values()])} by average rank."
@@ -34,13 +34,8 @@ def _ranks(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
     better: list[str] = []
     worse: list[str] = []
     for (data, model), one in compared.items():
-        best = str(one.means[metric].drop(AUTOSAMPLE).idxmax())
-        methods = tables.methods_of(study, results, data, model)
-        own, other = (
-            {seed: results.of(data, model, methods[name])[seed] for seed in one.seeds}
-            for name in (AUTOSAMPLE, best)
-        )
-        if tables.p_value(own, other, metric) < SIGNIFICANT:
+        best = one.best(metric, without=AUTOSAMPLE)
+        if tables.p_value(one.outcomes[AUTOSAMPLE], one.outcomes[best], metric) < SIGNIFICANT:
             side = better if one.mean(AUTOSAMPLE, metric) > one.mean(best, metric) else worse
             side.append(f"{data}, {model} ({best})")
     yield (
@@ -49,9 +44,9 @@ def _ranks(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
     )
 
 
-def _negatives(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+def _negatives(study: SamplersStudy, results: Results, pairs: Pairs) -> Iterator[str]:
     found = [tables.by_negatives(study, results, *pair, count) for count in study.negatives for pair in pairs]
-    compared = [one for one in found if one is not None and AUTOSAMPLE in one.means.index]
+    compared = [one for one in found if one is not None and AUTOSAMPLE in one.methods]
     if compared:
         yield (
             f"Among candidates with as many negatives as it has candidates it has "
@@ -59,14 +54,14 @@ def _negatives(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
         )
 
 
-def _start(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+def _start(study: SamplersStudy, results: Results, pairs: Pairs) -> Iterator[str]:
     metric = f"ndcg@{study.k}"
     found = {pair: tables.by_start(study, results, *pair) for pair in pairs}
     compared = {pair: one for pair, one in found.items() if one is not None}
     if not compared:
         return
     gain = {pair: one.mean("custom", metric) - one.mean("random", metric) for pair, one in compared.items()}
-    sure = [pair for pair, one in compared.items() if one.p_values[metric] < SIGNIFICANT]
+    sure = [pair for pair, one in compared.items() if tables.p_values(one)[metric] < SIGNIFICANT]
     helps = [", ".join(pair) for pair in sure if gain[pair] > 0]
     harms = [", ".join(pair) for pair in sure if gain[pair] < 0]
     yield (
@@ -75,7 +70,7 @@ def _start(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
     )
 
 
-def _spaces(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+def _spaces(study: SamplersStudy, results: Results, pairs: Pairs) -> Iterator[str]:
     correlation = {}
     for pair in pairs:
         both = tables.by_space(study, results, *pair)
@@ -89,7 +84,7 @@ def _spaces(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
         )
 
 
-def _decisions(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+def _decisions(study: SamplersStudy, results: Results, pairs: Pairs) -> Iterator[str]:
     found: list[tuple[tables.Decision, str]] = []  # and which candidate validates best
     for data, model in pairs:
         order = ranked(study, results, data, model)
@@ -106,7 +101,7 @@ def _decisions(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
         )
 
 
-def _limits(study: Study, results: Results) -> Iterator[str]:
+def _limits(study: SamplersStudy, results: Results) -> Iterator[str]:
     trained = [
         outcome.metrics["retrain"]["epochs"] == results.recipes[cell].training.epochs
         for cell, outcome in results.outcomes.items()
@@ -132,7 +127,7 @@ def _limits(study: Study, results: Results) -> Iterator[str]:
             yield f"The best {told} lies at the edge of its grid in {edge} of {len(found)} tunings."
 
 
-def _ways(study: Study, results: Results, pairs: Pairs) -> Iterator[str]:
+def _ways(study: SamplersStudy, results: Results, pairs: Pairs) -> Iterator[str]:
     own = []
     for pair in pairs:
         times = costs.times(study, results, *pair)

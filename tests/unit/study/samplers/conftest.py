@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from components.study.schema import Study
+from components.study.samplers.schema import SamplersStudy
 
 RECIPE = """\
 name: tiny
@@ -42,5 +42,5 @@ def document(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def study(document: dict[str, Any]) -> Study:
-    return Study.model_validate(document)
+def study(document: dict[str, Any]) -> SamplersStudy:
+    return SamplersStudy.model_validate(document)

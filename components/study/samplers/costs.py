@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
-from pathlib import Path
 from statistics import fmean
 from typing import final
 
@@ -12,15 +11,15 @@ import pandas as pd
 
 from components.core.columns import EPOCH
 from components.core.recipe.search import AutoSample
-from components.data.parquet import read_table
-from components.study.conducting import Results, ranked
-from components.study.grid import Cell, Method, candidates, searched
+from components.study.results import read
 from components.study.running import Outcome
-from components.study.schema import AUTOSAMPLE, STAGES_OF_AUTOSAMPLE, Study
-from components.study.tables import decisions, joined, methods_of, p_value
+from components.study.samplers.conducting import Results, ranked
+from components.study.samplers.grid import Cell, Method, candidates, searched
+from components.study.samplers.schema import AUTOSAMPLE, STAGES_OF_AUTOSAMPLE, SamplersStudy
+from components.study.samplers.tables import decisions, joined, methods_of, p_value
 
 
-def times(study: Study, results: Results, data: str, model: str) -> dict[str, float]:
+def times(study: SamplersStudy, results: Results, data: str, model: str) -> dict[str, float]:
     """Figure 3: seconds of optimisation and validation, means over seeds, of AutoSample's `search` and
     `retrain`, and of training with each candidate. Empty where one of them did not run."""
     space = results.chosen.get((data, model, f"ranked {study.candidates.size}"))
@@ -28,7 +27,7 @@ def times(study: Study, results: Results, data: str, model: str) -> dict[str, fl
     if not found:
         return {}
     alone = {
-        method.sampler: _seconds(results.of(data, model, method), "retrain") for method in candidates(study)
+        method.name: _seconds(results.of(data, model, method), "retrain") for method in candidates(study)
     }
     seconds = {stage: _seconds(found, stage) for stage in STAGES_OF_AUTOSAMPLE} | alone
     return {} if any(map(isnan, seconds.values())) else seconds
@@ -56,7 +55,7 @@ class Way:
     seconds: float
 
 
-def ways(study: Study, results: Results, data: str, model: str) -> list[Way]:
+def ways(study: SamplersStudy, results: Results, data: str, model: str) -> list[Way]:
     """The grid search, which keeps the candidate that validates best, and what there is instead. The rule
     "the T best" (§2.3.1) trains every candidate before the search begins: it is a grid search already.
 
@@ -64,7 +63,7 @@ def ways(study: Study, results: Results, data: str, model: str) -> list[Way]:
         the grid search first; nothing where a cell is missing.
     """
     size, race = study.candidates.size, study.candidates.race
-    alone = {method.sampler: method for method in candidates(study)}
+    alone = {method.name: method for method in candidates(study)}
     full = [*alone.values()]
     best = alone[ranked(study, results, data, model)[0]]
     space = results.chosen.get((data, model, f"ranked {size}"), ())
@@ -120,7 +119,7 @@ class ShortRace:
     share: float
 
 
-def races(study: Study, results: Results, data: str, model: str) -> list[ShortRace]:
+def races(study: SamplersStudy, results: Results, data: str, model: str) -> list[ShortRace]:
     """Races of ever twice as many epochs, until all candidates end; empty where one of them did not run."""
     metric = f"ndcg@{study.k}"
     histories: dict[str, list[pd.Series]] = {}
@@ -129,9 +128,9 @@ def races(study: Study, results: Results, data: str, model: str) -> list[ShortRa
         outcomes = results.of(data, model, method)
         if not outcomes:
             return []
-        histories[method.sampler] = [_history(outcome, metric) for outcome in outcomes.values()]
+        histories[method.name] = [_history(outcome, metric) for outcome in outcomes.values()]
         epochs = fmean(outcome.metrics["retrain"]["epochs"] for outcome in outcomes.values())
-        seconds[method.sampler] = _seconds(outcomes, "retrain") / epochs
+        seconds[method.name] = _seconds(outcomes, "retrain") / epochs
     last = {name: fmean(int(one.index[-1]) for one in many) for name, many in histories.items()}
     whole = sum(seconds[name] * last[name] for name in last)
     found: list[ShortRace] = []
@@ -157,21 +156,21 @@ def races(study: Study, results: Results, data: str, model: str) -> list[ShortRa
 
 def _history(outcome: Outcome, metric: str) -> pd.Series:
     """Validations of a training by epoch."""
-    table = read_table(Path(outcome.places["model"]) / "history.parquet").select([EPOCH, metric]).to_pandas()
+    table = read(outcome, "model", "history.parquet", [EPOCH, metric])
     validated: pd.Series = table.set_index(EPOCH)[metric].dropna()
     return validated
 
 
-def _picks(study: Study, results: Results, data: str, model: str, method: Method) -> str:
+def _picks(study: SamplersStudy, results: Results, data: str, model: str, method: Method) -> str:
     if not method.space:
-        return method.sampler
+        return method.name
     counts = Counter(one.name for one in decisions(study, results, data, model, method.space))
     return (
         f"{joined(method.space)} → {', '.join(f'{name} {n}/{counts.total()}' for name, n in counts.items())}"
     )
 
 
-def settings(study: Study, results: Results, data: str, model: str) -> pd.DataFrame | None:
+def settings(study: SamplersStudy, results: Results, data: str, model: str) -> pd.DataFrame | None:
     """What the methods of Table 3 ran with, and for how long: rates, and means over seeds of epochs."""
     rows = []
     for method in methods_of(study, results, data, model).values():
@@ -180,7 +179,7 @@ def settings(study: Study, results: Results, data: str, model: str) -> pd.DataFr
             continue
         recipe = results.recipes[Cell(data, model, method, next(iter(found)))]
         row: dict[str, float | str] = {
-            "method": method.sampler,
+            "method": method.name,
             "learning_rate": recipe.training.learning_rate,
             "l2": recipe.training.l2,
         }

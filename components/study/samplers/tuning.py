@@ -25,13 +25,13 @@ from components.core.checkpoint import Checkpoint
 from components.core.columns import EPOCH
 from components.core.errors import ConflictError, GateFailedError, IntegrityError, RecloopError
 from components.core.hashing import code_version, sha256_json
-from components.core.recipe import Recipe
+from components.core.recipe import RankingRecipe
 from components.core.recipe.search import AutoSample
 from components.core.store import open_store
-from components.study.grid import Cell, recipe_of
-from components.study.processes import Call, side_by_side
+from components.study.processes import Call, in_turns
 from components.study.running import KILLED, WAIT_S, run_recipe
-from components.study.schema import AUTOSAMPLE, Study, Tuning
+from components.study.samplers.grid import Cell, recipe_of
+from components.study.samplers.schema import AUTOSAMPLE, SamplersStudy, Tuning
 
 _FIRST_TRIALS: Final = 4  # whom nobody stops
 _FIRST_EPOCHS: Final = 20  # in which nobody is stopped
@@ -41,19 +41,19 @@ Grid = Mapping[str, list[float]]
 
 
 def tune(
-    study: Study, asked: Mapping[Cell, Rates], folder: Path, *, jobs: int
+    study: SamplersStudy, asked: Mapping[Cell, Rates], folder: Path, *, jobs: int
 ) -> Iterator[tuple[Cell, dict[str, float], str]]:
-    """The best rates for each cell as it is done, and why there are none.
+    """The best rates for each cell as it is done, and why there are none. What another process is tuning is
+    left to it while there are others.
 
     Args:
         asked: with each cell the rates that are settled and not tuned.
         folder: where trials are kept.
     """
-    document = study.model_dump_json(by_alias=True)
     calls: dict[Cell, Call] = {
-        cell: (tune_cell, (document, cell, dict(settled), str(folder))) for cell, settled in asked.items()
+        cell: (tune_cell, (study, cell, dict(settled), str(folder))) for cell, settled in asked.items()
     }
-    for cell, done in side_by_side(calls, jobs=jobs):
+    for cell, done in in_turns(calls, jobs=jobs):
         try:
             yield cell, done.result(), ""
         except RecloopError as error:
@@ -62,30 +62,32 @@ def tune(
             yield cell, {}, KILLED
 
 
-def tune_cell(document: str, cell: Cell, settled: Rates, folder: str) -> dict[str, float]:
+def tune_cell(
+    study: SamplersStudy, cell: Cell, settled: Rates, folder: str, patient: bool = True
+) -> dict[str, float]:
     """The best rates for one cell; in a process of its own.
 
     Raises:
+        ConflictError: another process is tuning it, and we are not `patient`.
         GateFailedError: its data cannot be prepared.
         IntegrityError: its journal of trials is damaged.
     """
-    study = Study.model_validate_json(document)
     assert study.tuning is not None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recipe = recipe_of(study, cell, settled)
-    prepared = run_recipe(recipe.model_dump_json(by_alias=True), "prepare")
+    prepared = run_recipe(recipe, "prepare")
     if prepared.error:
         raise GateFailedError(f"{cell.label}: {prepared.error}")
     dataset, grid = prepared.places["dataset"], _grid(study.tuning, cell)
     code = code_version()
     asked = {"recipe": recipe.model_dump(mode="json"), "dataset": dataset, "grid": grid, "code": code}
     place = f"{folder}/{sha256_json(asked)[:16]}"
-    with _only_one_process(place):
+    with _only_one_process(place, patient=patient):
         return _best(study, cell, settled, grid, Path(dataset), f"{place}.journal")
 
 
 def _best(
-    study: Study, cell: Cell, settled: Rates, grid: Grid, dataset: Path, journal: str
+    study: SamplersStudy, cell: Cell, settled: Rates, grid: Grid, dataset: Path, journal: str
 ) -> dict[str, float]:
     """Try every point of the grid that has not been tried."""
     try:
@@ -118,31 +120,34 @@ def _best(
 
 
 @contextmanager
-def _only_one_process(place: str) -> Iterator[None]:
-    """Who comes second waits, and finds the first one's trials."""
+def _only_one_process(place: str, *, patient: bool) -> Iterator[None]:
+    """Who comes second waits, if they are patient, and finds the first one's trials."""
     with ExitStack() as held:
         while True:
             try:
                 held.enter_context(open_store(place).lock(place))
                 break
             except ConflictError:
+                if not patient:
+                    raise
                 time.sleep(WAIT_S)
         yield
 
 
 def _grid(tuning: Tuning, cell: Cell) -> dict[str, list[float]]:
-    if cell.method.sampler == AUTOSAMPLE:
+    if cell.method.name == AUTOSAMPLE:
         return {"alpha_learning_rate": list(tuning.alpha_learning_rates)}
     return {"learning_rate": list(tuning.learning_rates), "l2": list(tuning.l2)}
 
 
-def _validated(recipe: Recipe, dataset: Path, trial: optuna.Trial) -> float:
+def _validated(recipe: RankingRecipe, dataset: Path, trial: optuna.Trial) -> float:
     """The best validation of a training, or of a search."""
     from components.rec.allocator import keep_large_buffers
     from components.rec.data import RankingData, choose_device
-    from components.rec.learner import Learner, RankingLearner
+    from components.rec.learner import Learner
     from components.rec.loop import Schedule, fit
     from components.rec.objective import build_model
+    from components.rec.ranking_learner import RankingLearner
     from components.rec.searchers.autosample import AutoSampleLearner
 
     keep_large_buffers()
@@ -156,11 +161,12 @@ def _validated(recipe: Recipe, dataset: Path, trial: optuna.Trial) -> float:
     )
     schedule = Schedule.of(training)
 
-    def watch(record: Mapping[str, float]) -> None:
+    def watch(record: Mapping[str, float]) -> bool:
         if training.metric in record:
             trial.report(record[training.metric], int(record[EPOCH]))
             if trial.should_prune():
                 raise optuna.TrialPruned
+        return False
 
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = Checkpoint(f"{scratch}/trial", Path(scratch), "trial")

@@ -1,0 +1,1 @@
+"""Studies of losses: AutoLoss's tables and figures."""

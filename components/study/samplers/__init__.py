@@ -1,0 +1,1 @@
+"""Studies of negative samplers: AutoSample's tables and figures."""
