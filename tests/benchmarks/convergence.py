@@ -24,13 +24,13 @@ from components.core.checkpoint import Checkpoint
 from components.core.columns import EPOCH, TRAIN_LOSS
 from components.core.recipe.reading import read_recipe
 from components.core.recipe_files import find
-from components.evaluate.scoring import grade, read_exam
+from components.evaluate.ranking.scoring import grade, read_exam
 from components.rec.allocator import keep_large_buffers
 from components.rec.data import RankingData, choose_device
-from components.rec.learner import RankingLearner
 from components.rec.loop import Schedule, fit
 from components.rec.objective import build_model
 from components.rec.ranking import rank
+from components.rec.ranking_learner import RankingLearner
 from tests.benchmarks.warm_start import prepared
 
 K = 20

@@ -22,11 +22,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from components.core.recipe import Promotion
+from components.core.recipe.ranking_judgement import RankingPromotion
 from components.core.verdict import Comparison
 from components.data.parquet import read_table
 from components.metrics.bootstrap import interval
-from components.metrics.promotion import judge, promoted
+from components.metrics.decision import promoted
+from components.metrics.promotion import judge
 
 Pair = tuple[np.ndarray, np.ndarray]  # of each user, challenger's and champion's metric
 World = Callable[[np.random.Generator, int], Pair]
@@ -106,7 +107,7 @@ def rate(
     world: World, users: int, *, pairs: int, margin: float = 0.0, resamples: int = 1000, seed: int = 1
 ) -> Rate:
     """The share of pairs of which the rule promotes the challenger."""
-    rule = Promotion(metric=METRIC, margin=margin, resamples=resamples)
+    rule = RankingPromotion(metric=METRIC, margin=margin, resamples=resamples)
     wins, differ = 0, 0.0
     for start in range(0, pairs, COLUMNS):
         generator = np.random.default_rng([seed, users, start])
@@ -120,7 +121,7 @@ def rate(
     return Rate(share, float(np.sqrt(max(share * (1 - share), 1 / pairs) / pairs)), differ / pairs)
 
 
-def _promoted(rule: Promotion, low: float, high: float) -> bool:
+def _promoted(rule: RankingPromotion, low: float, high: float) -> bool:
     found = Comparison(
         challenger=0, other=0, difference=0, low=low, high=high, p_value=1, better=0, equal=0, worse=0
     )

@@ -33,20 +33,20 @@ from rich.table import Table
 
 from components.catalog import INGEST, PREPARE
 from components.core.checkpoint import Checkpoint
-from components.core.recipe import Recipe, Training
+from components.core.recipe import RankingTraining, Recipe
 from components.core.recipe.reading import read_recipe
 from components.core.recipe_files import find
 from components.core.stage import StageSpec, execute
 from components.data.matching import positions
 from components.data.parquet import read_table
-from components.evaluate.scoring import Exam, grade, read_exam
+from components.evaluate.ranking.scoring import Exam, grade, read_exam
 from components.rec import loop
 from components.rec.csr import Csr
 from components.rec.data import RankingData
-from components.rec.learner import RankingLearner
 from components.rec.loop import Fit, Schedule, fit
 from components.rec.objective import build_model
 from components.rec.ranking import rank
+from components.rec.ranking_learner import RankingLearner
 from components.rec.warm_start import Carried, OldModel, carry_over, dataset_ids
 
 VARIANTS = {
@@ -104,7 +104,7 @@ def main() -> int:
             if not pairs and outcomes:
                 models[name] = models[next(iter(variants))]
                 continue
-            training = Training.model_validate({**recipe.training.model_dump(mode="json"), **patch})
+            training = RankingTraining.model_validate({**recipe.training.model_dump(mode="json"), **patch})
             ks = recipe.evaluation.ks
             outcomes[name], models[name] = train(training, dataset, models.get(name), seed, exam, novel, ks)
             if pairs:
@@ -128,7 +128,7 @@ def prepared(recipe: Recipe) -> str:
 
 
 def train(
-    training: Training,
+    training: RankingTraining,
     dataset: Path,
     before: OldModel | None,
     seed: int,

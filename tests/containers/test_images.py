@@ -132,7 +132,7 @@ def test_every_stage_finds_what_it_imports(images: Mapping[str, str], spec: Stag
         "from components.core.strategy import load_object\n"
         "import great_expectations, mlflow.pyfunc, boto3\n"
         f"spec = next(spec for spec in STAGES if spec.name == {spec.name!r})\n"
-        "load_object(spec.run); load_object(spec.contract); print('found')"
+        "[load_object(path) for path in (*spec.runs, *spec.contracts)]; print('found')"
     )
     assert python(images[spec.image], program).endswith("found")
 

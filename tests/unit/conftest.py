@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from components.core.manifest import MANIFEST, InputEntry, Manifest, describe_files
-from components.core.recipe import Training
+from components.core.recipe import RankingTraining
 from components.data.parquet import write_table
 
 Pairs = Sequence[tuple[int, int]]
@@ -162,7 +162,7 @@ class Loop:
         history = {"epoch": pa.array([0, 1], pa.int32()), "train_loss": [None, 0.4], "ndcg@20": [0.2, 0.25]}
         write_table(pa.table(history), directory / "history.parquet")
         document = {
-            "training": Training().model_dump(mode="json"),
+            "training": RankingTraining().model_dump(mode="json"),
             "warm_start": {"from": "search", "champion_sha256": None, "tensors": {}},
             "warm_check": None,
             "best_epoch": 1,

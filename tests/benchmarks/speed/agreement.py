@@ -7,11 +7,11 @@ be driven through its own interface.
 import numpy as np
 import torch
 
-from components.core.recipe.training import Training
+from components.core.recipe.ranking import RankingTraining
 from components.rec.csr import Csr
 from components.rec.data import RankingData
-from components.rec.learner import RankingLearner
 from components.rec.objective import build_model
+from components.rec.ranking_learner import RankingLearner
 from tests.benchmarks.speed.peers.base import DIM, L2, LEARNING_RATE, NUM_LAYERS, Peer
 from tests.benchmarks.speed.peers.lightgcn_pytorch import LightGcnPytorch
 from tests.benchmarks.speed.peers.mixgcf import MixGcf
@@ -21,7 +21,7 @@ NUM_STEPS = 50
 _USERS, _ITEMS, _BATCH_SIZE = 200, 40, 32
 
 
-def training(kind: str, *, batch_size: int, dropout: float = 0.0) -> Training:
+def training(kind: str, *, batch_size: int, dropout: float = 0.0) -> RankingTraining:
     """The recipe's section that stands for what the peers do."""
     model: dict[str, object] = {"kind": kind, "dim": DIM}
     if kind == "lightgcn":
@@ -29,7 +29,7 @@ def training(kind: str, *, batch_size: int, dropout: float = 0.0) -> Training:
     if kind == "ngcf":
         layers = (DIM,) * NUM_LAYERS
         model |= {"layer_dims": layers, "normalize_layers": True, "message_dropout": dropout}
-    return Training.model_validate(
+    return RankingTraining.model_validate(
         {"model": model, "batch_size": batch_size, "learning_rate": LEARNING_RATE, "l2": L2, "device": "cpu"}
     )
 

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 from components.core.checkpoint import Checkpoint
-from components.core.recipe.training import AobprSampler, Training, UniformSampler
+from components.core.recipe.ranking import AobprSampler, RankingTraining, UniformSampler
 from components.rec.data import RankingData
-from components.rec.learner import RankingLearner
 from components.rec.loop import Schedule, fit
 from components.rec.models.base import Tables
 from components.rec.objective import build_model
+from components.rec.ranking_learner import RankingLearner
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     data = RankingData.load(options.dataset, torch.device("cpu"))
     print("| after epoch | ranks | total variation | mean rank, exact | there | in top λ, exact | there |")
     print("|---|---|---|---|---|---|---|")
-    training = Training(sampler=AobprSampler(**{"lambda": options.scale, "ranks": "factors"}))
+    training = RankingTraining(sampler=AobprSampler(**{"lambda": options.scale, "ranks": "factors"}))
     model = build_model(training, data, seed=1)
     learner = RankingLearner(training, data, model, seed=1)
     generator = torch.Generator().manual_seed(1)
@@ -122,7 +122,7 @@ def _moved_on(order: Tensor, seen: Tensor) -> Tensor:
     return order[following.remainder(len(order))]
 
 
-def _train(name: str, training: Training, data: RankingData, epochs: int) -> None:
+def _train(name: str, training: RankingTraining, data: RankingData, epochs: int) -> None:
     learner = RankingLearner(training, data, build_model(training, data, seed=1), seed=1)
     schedule = Schedule(
         epochs=epochs,

@@ -17,10 +17,10 @@ import torch
 
 from components.rec.allocator import keep_large_buffers
 from components.rec.data import RankingData
-from components.rec.learner import RankingLearner
 from components.rec.models.base import RankingModel
 from components.rec.objective import build_model
 from components.rec.ranking import rank
+from components.rec.ranking_learner import RankingLearner
 from tests.benchmarks.speed import agreement, generated, machine
 from tests.benchmarks.speed.peers.base import DIM, NUM_LAYERS
 from tests.benchmarks.speed.side_by_side import number, table

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from components.core.recipe.training import Training
+from components.core.recipe.ranking import RankingTraining
 from components.rec.data import PairBatch
 from components.rec.objective import build_model, build_sampler
 from tests.benchmarks.speed import agreement, generated, machine
@@ -38,7 +38,7 @@ def recloop(kind: str, batch_size: int) -> Work:
     """A batch's negatives at a time."""
     data = generated.alibaba().ranking_data()
     section = agreement.training("mf", batch_size=BATCH_SIZE)
-    section = Training.model_validate(section.model_dump(by_alias=True) | {"sampler": KINDS[kind]})
+    section = RankingTraining.model_validate(section.model_dump(by_alias=True) | {"sampler": KINDS[kind]})
     sampler = build_sampler(section.sampler, data)
     model = build_model(section, data, seed=0)
     generator = torch.Generator().manual_seed(0)

@@ -19,14 +19,15 @@ import torch
 
 from components.core.checkpoint import Checkpoint
 from components.core.recipe import Recipe
+from components.core.recipe.ranking import RankingTraining
 from components.core.recipe.reading import read_recipe
 from components.core.recipe.search import AutoSample
-from components.core.recipe.training import Training
 from components.rec.allocator import keep_large_buffers
 from components.rec.data import RankingData
-from components.rec.learner import Learner, RankingLearner
+from components.rec.learner import Learner
 from components.rec.loop import Fit, Schedule, fit
 from components.rec.objective import build_model
+from components.rec.ranking_learner import RankingLearner
 from components.rec.searchers.autosample import AutoSampleLearner, search
 from tests.benchmarks.speed import agreement, generated, machine
 from tests.benchmarks.speed.peers.base import BATCH_SIZE
@@ -105,7 +106,7 @@ def cost_in_all(recipe: Recipe, dataset: Path) -> str:
     start = time.perf_counter()
     found = search(config, training, data, seed=recipe.training_seed, checkpoint=_NoCheckpoint())
     searched = time.perf_counter() - start
-    chosen = Training.model_validate(training.model_dump(by_alias=True) | found.policy.patch)
+    chosen = RankingTraining.model_validate(training.model_dump(by_alias=True) | found.policy.patch)
     retrained, retraining = _train(chosen, data, found.weights)
     total = searched + retraining
     outcome = _outcome(found.trajectory)
@@ -122,7 +123,7 @@ def cost_in_all(recipe: Recipe, dataset: Path) -> str:
     return title + table(("", "seconds", "epochs", f"best {training.metric}", "in epoch"), rows)
 
 
-def _prepare(kind: str) -> tuple[RankingData, Training]:
+def _prepare(kind: str) -> tuple[RankingData, RankingTraining]:
     return generated.alibaba().ranking_data(), agreement.training(kind, batch_size=BATCH_SIZE)
 
 
@@ -131,8 +132,8 @@ def _autosample(count: int) -> AutoSample:
     return whole.model_copy(update={"samplers": whole.samplers[:count]})  # one alone is no valid recipe
 
 
-def _with_sampler(section: Training, sampler: Mapping[str, object]) -> Training:
-    return Training.model_validate(section.model_dump(by_alias=True) | {"sampler": sampler})
+def _with_sampler(section: RankingTraining, sampler: Mapping[str, object]) -> RankingTraining:
+    return RankingTraining.model_validate(section.model_dump(by_alias=True) | {"sampler": sampler})
 
 
 def _stepping(learner: Learner, data: RankingData) -> Work:
@@ -147,7 +148,7 @@ def _stepping(learner: Learner, data: RankingData) -> Work:
 
 
 def _train(
-    section: Training, data: RankingData, weights: Mapping[str, torch.Tensor] | None = None
+    section: RankingTraining, data: RankingData, weights: Mapping[str, torch.Tensor] | None = None
 ) -> tuple[Fit, float]:
     start = time.perf_counter()
     model = build_model(section, data, seed=0)

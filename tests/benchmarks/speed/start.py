@@ -48,23 +48,24 @@ _HELP = "from components.cli import main; main()"
 _STAGE = """\
 import os, sys
 from components import catalog
-from components.core import command, stage
+from components.core import command
+from components.core.spec import StageSpec
 
 spec = getattr(catalog, sys.argv.pop(1).upper())
-load = stage.load_object
+load = StageSpec.load_run
 
-def stopping(path):
-    loaded = load(path)
-    return (lambda *_: os._exit(0)) if path == spec.run else loaded
+def stopping(spec, params):
+    load(spec, params)
+    return lambda *_: os._exit(0)
 
-stage.load_object = stopping
+StageSpec.load_run = stopping
 command.main(spec)
 """
 _TABLES = """\
 import pandas, pyarrow.parquet
 from components.catalog import PREPARE
 from components.core.strategy import load_object
-load_object(PREPARE.contract)
+load_object(PREPARE.contracts[0])
 """
 _CHECK = """\
 from components.data.contracts.checker import Checker

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from components.rec.data import PairBatch, RankingData
-from components.rec.learner import RankingLearner
 from components.rec.objective import build_model
+from components.rec.ranking_learner import RankingLearner
 from tests.benchmarks.speed import agreement, generated, machine
 from tests.benchmarks.speed.peers import installed_recbole
 from tests.benchmarks.speed.peers.base import BATCH_SIZE

@@ -8,7 +8,7 @@ import pytest
 from components.catalog import PROMOTE, STAGES
 from components.core.stage import StageSpec
 
-ABSENT = {"data": {"torch", "safetensors", "scipy"}, "training": {"polars"}}
+ABSENT = {"data": {"torch", "onnx", "optuna", "safetensors", "scipy"}, "training": {"polars"}}
 IMPORT = """
 import importlib, sys
 
@@ -28,6 +28,7 @@ for place in sys.argv[2:]:
 @pytest.mark.parametrize("spec", [*STAGES, PROMOTE], ids=lambda spec: spec.name)
 def test_a_stage_needs_only_what_its_image_has(spec: StageSpec):
     defaults = [entry.default for entry in spec.inputs if entry.default]
-    command = [sys.executable, "-c", IMPORT, ",".join(ABSENT[spec.image]), spec.run, spec.contract, *defaults]
+    places = [*spec.runs, *spec.contracts, *defaults]
+    command = [sys.executable, "-c", IMPORT, ",".join(ABSENT[spec.image]), *places]
     imported = subprocess.run(command, capture_output=True, text=True, check=False)
     assert imported.returncode == 0, imported.stderr
