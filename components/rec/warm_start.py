@@ -97,13 +97,14 @@ def carry_over(
         ids: the raw ids of its rows.
         new_rows: what a row becomes whose id is new: it stays as initialised, or is the mean of the rows
             that were taken over (if any).
-        scale: what is taken over is multiplied by this. A model that has converged keeps to what it
-            knows: its large weights leave small gradients (Ash & Adams 2020).
+        scale: what is taken over is multiplied by this, but for running statistics. A model that has
+            converged keeps to what it knows: its large weights leave small gradients (Ash & Adams 2020).
 
     Returns:
         Tensor name → what became of it, for the tensors of both.
     """
     rows = {side: torch.from_numpy(positions(ids[side], old.ids[side])) for side in ids}
+    trained = dict(model.named_parameters())
     became = {}
     for name, tensor in model.state_dict().items():
         side, source = model.rows.get(name), old.weights.get(name)
@@ -112,7 +113,7 @@ def carry_over(
             lost = 0 if source is None else _num_rows(source, side)
             became[name] = Carried(rows=side, fresh=_num_rows(tensor, side), lost=lost, reason=reason)
         elif side is None:
-            tensor.copy_(source * scale)
+            tensor.copy_(source * scale if name in trained else source)
             became[name] = Carried(rows=None, carried=1)
         else:
             row = rows[side].to(tensor.device)

@@ -65,6 +65,7 @@ def run(
     verdict = read_document(inputs["evaluation"] / "verdict.json")
     tags = {
         **_version_tags(manifests, context.uris),
+        champion.TASK: params.task,
         "recloop.verdict": "promote" if verdict["promote"] else "keep",
         **_gate_tags(manifests),
     }

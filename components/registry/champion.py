@@ -12,14 +12,16 @@ from typing import Any, Final, Protocol, final
 from components.core.errors import InvalidInputError
 from components.core.manifest import InputEntry, read_manifest
 from components.core.recipe import (
-    AnyRetrainParams,
     EvaluateClassifierParams,
     EvaluateParams,
     IngestExamplesParams,
     IngestParams,
     PrepareExamplesParams,
     PrepareParams,
+    RetrainClassifierParams,
+    RetrainParams,
 )
+from components.core.recipe.judgement import Task
 from components.core.strategy import Config
 from components.registry.connection import connect, is_new, reaching
 
@@ -34,10 +36,14 @@ MODEL_SHA256: Final = "recloop.model_sha256"
 DATASET_URI: Final = "recloop.dataset_uri"
 EVALUATION_URI: Final = "recloop.evaluation_uri"
 EVALUATION_SHA256: Final = "recloop.evaluation_sha256"
+TASK: Final = "recloop.task"
 
 
 class Named(Protocol):
-    """Parameters that name a registered model and where it is registered."""
+    """Parameters that name a registered model, where it is registered, and what it is for."""
+
+    @property
+    def task(self) -> Task: ...
 
     @property
     def model(self) -> str: ...
@@ -61,7 +67,8 @@ def find_champion(params: Named) -> Champion | None:
     """The champion of `params.model`; None when the model or the alias does not exist.
 
     Raises:
-        InvalidInputError: the alias stands on a version that did not come from `register`.
+        InvalidInputError: the alias stands on a version that did not come from `register`, or that is for
+            another task.
         InfrastructureError: MLflow cannot be reached.
     """
     if is_new(params.tracking_uri):
@@ -77,6 +84,12 @@ def find_champion(params: Named) -> Champion | None:
             f"registered model {params.model!r}: its champion, version {version}, has no tag {MODEL_URI!r} "
             f"(got {sorted(tags)}), so it cannot be compared with; move the alias to a version that a run "
             "has registered, or delete the alias"
+        )
+    task = tags.get(TASK, "ranking")
+    if task != params.task:
+        raise InvalidInputError(
+            f"registered model {params.model!r}: its champion, version {version}, is of task {task!r}, the "
+            f"recipe of {params.task!r}; name another model in registry.model"
         )
     return Champion(
         version=version,
@@ -127,7 +140,7 @@ def _training_delivery(params: Named) -> InputEntry | None:
     return read_manifest(dataset).inputs["interactions"] if dataset else None
 
 
-def find_start(params: AnyRetrainParams, named: object = None) -> str | None:
+def find_start(params: RetrainParams | RetrainClassifierParams, named: object = None) -> str | None:
     """URI of the champion's model artifact, where the recipe trains on from it."""
     return find_artifact(params) if params.training.warm_start == "champion" and params.model else None
 

@@ -99,7 +99,7 @@ def accept(output: Path, params: Any, inputs: Mapping[str, Path], docs: Path) ->
 def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, executor_input: Describe) -> Callable[..., int]:
     """Runs a stage named ingest, which makes a page, as a task of the run `run:1`."""
     fakes = {"run": write_page, "refuse": refuse}
-    monkeypatch.setattr("components.core.stage.load_object", lambda path: {**fakes, "accept": accept}[path])
+    monkeypatch.setattr("components.core.spec.load_object", lambda path: {**fakes, "accept": accept}[path])
     monkeypatch.setattr(interface, "PAGES", {"interactions": {"report": ("HTML", "page.html")}})
     monkeypatch.setattr(component, "PAGES", interface.PAGES)
 

@@ -212,7 +212,9 @@ class ClassificationTraining(Training):
     loss: ClassificationLoss = Field(
         default=CrossEntropy(), description="what is minimised; a search may replace it"
     )
-    batch_size: Count = Field(default=2000, description="examples in a step")  # AutoLoss §3.3
+    batch_size: Annotated[int, Field(ge=2)] = Field(
+        default=2000, description="examples in a step; batch normalisation needs two"
+    )  # AutoLoss §3.3
     l2: NonNegative = Field(
         default=0.0, description="weight of ½‖·‖² of the batch's own embeddings, per example"
     )

@@ -64,6 +64,7 @@ class Promotion(Config):
 class AnyEvaluateParams(Config):
     """Parameters of the evaluate stage."""
 
+    task: Task
     evaluation: Evaluation
     promotion: Promotion
     model: str = Field(description="whose champion to compare with")

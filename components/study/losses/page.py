@@ -161,7 +161,9 @@ class Page(StudyPage[LossesStudy, Results]):
         kinds: dict[str, None] = dict.fromkeys(
             loss.kind for search in searches.values() for loss in search.losses
         )
-        named = {one.loss.kind: name for name, one in study.methods.items() if one.group == "fixed"}
+        named: dict[str, str] = {
+            one.loss.kind: name for name, one in study.methods.items() if one.group == "fixed"
+        }
         shown: list[str] = []
         for data, model in pairs(study, study.comparison, self._part):
             ran = {name: self._results.of(data, model, Method(name)) for name in searches}

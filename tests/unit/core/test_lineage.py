@@ -45,5 +45,5 @@ def test_a_policy_may_be_taken_from_another_one_and_a_model_is_made_from_the_pol
     publish(tmp_path / "model", "retrain", "model", {"policy": taken})
     given = {"policy": tmp_path / "taken", "model": tmp_path / "model"}
     assert read_lineage(given)["policy"].sha256 == taken.sha256
-    with pytest.raises(InvalidInputError, match="model: was made from policy .* but the policy given"):
+    with pytest.raises(InvalidInputError, match=r"model: was made from policy .* but the policy given"):
         read_lineage({**given, "policy": tmp_path / "searched"})

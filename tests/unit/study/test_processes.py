@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from components.study.processes import side_by_side
+from components.core.errors import ConflictError
+from components.study.processes import in_turns, side_by_side
 
 CALLER = """
 import sys
@@ -35,6 +36,13 @@ def threads() -> str:
     return os.environ["OMP_NUM_THREADS"]
 
 
+def taken_by_others(number: int, patient: bool) -> tuple[int, bool]:
+    """Odd numbers are, at first."""
+    if number % 2 and not patient:
+        raise ConflictError("somebody is at it")
+    return number, patient
+
+
 def linger(folder: str, number: int) -> None:
     """Says that it began, and takes its time."""
     (Path(folder) / f"{number}").write_text(str(os.getpid()))
@@ -46,6 +54,12 @@ def test_every_call_is_made_and_one_that_is_killed_fails_no_other_that_waits() -
     done = dict(side_by_side(calls, jobs=1))
     assert isinstance(done[1].exception(), BrokenProcessPool)
     assert {key: done[key].result() for key in (0, 2, 3)} == {0: 2, 2: 4, 3: 6}
+
+
+def test_what_others_are_at_is_waited_for_when_nothing_else_is_left() -> None:
+    calls = {number: (taken_by_others, (number,)) for number in (1, 2, 3, 4)}
+    done = [(key, future.result()) for key, future in in_turns(calls, jobs=1)]
+    assert done == [(2, (2, False)), (4, (4, False)), (1, (1, True)), (3, (3, True))]
 
 
 def test_processes_have_no_more_threads_than_the_user_allows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def test_what_the_paper_found_is_found(world: World) -> None:
     assert "it is 0.001 or more, which §3.2 calls significant, in 2, and as far behind in 0." in lead
     (weights,) = (sentence for sentence in found if "controllers" in sentence)
     assert "most weight to cross_entropy in 2 of 2 searches" in weights
-    assert "focal 0.10, kl 0.20, hinge 0.30, cross_entropy 0.40" in weights
+    assert "cross_entropy 0.40, focal 0.10, hinge 0.30, kl 0.20" in weights
 
 
 def test_the_opposite_is_found_too(world: World) -> None:
