@@ -2,14 +2,12 @@
 
 import dataclasses
 import json
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel
 
 from components.core.checkpoint import Checkpoint
 from components.core.manifest import InputEntry
@@ -49,6 +47,12 @@ class InputSpec:
         return not self.required and self.default is None
 
 
+class _Tasked(BaseModel):
+    """As much of parameters as tells whose they are; rankings' need not say it."""
+
+    task: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageSpec:
     """All that an orchestrator needs to know of a stage.
@@ -76,9 +80,9 @@ class StageSpec:
         """
         if not isinstance(self.params, tuple):
             return self.params.model_validate_json(text)
-        union: Any = reduce(operator.or_, self.params)
-        params: Config = TypeAdapter(Annotated[union, Field(discriminator="task")]).validate_json(text)
-        return params
+        by_task = {params.model_fields["task"].default: params for params in self.params}
+        task = _Tasked.model_validate_json(text).task
+        return by_task.get(task, self.params[0]).model_validate_json(text)
 
     def load_run(self, params: Config) -> "Run":
         """The implementation for these parameters."""
