@@ -16,10 +16,7 @@ from components.study.processes import Call, in_turns
 
 KILLED: Final = "its process was killed, perhaps for want of memory: fewer --jobs need less"
 WAIT_S: Final = 0.2  # between two looks at what another process is making
-_SHARED: Final = (
-    "ingest",
-    "prepare",
-)  # nearly all cells have these in common: to take another one is no help
+_SHARED: Final = ("ingest", "prepare")  # nearly all cells have these in common: another one is no help
 
 
 @final

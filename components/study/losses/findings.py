@@ -18,6 +18,7 @@ from components.study.losses.conducting import Results
 from components.study.losses.grid import Method, pairs, updated
 from components.study.losses.schema import LossesStudy
 
+_NAMES: Final = {"auc": "AUC", "logloss": "log loss"}
 _NOTABLE: Final = 0.001  # a difference that counts, by §3.2
 
 
@@ -212,9 +213,6 @@ def _epochs(recipe: ClassificationRecipe) -> dict[str, int]:
     """At most so many of each stage that trains."""
     limits = {"retrain": recipe.training.epochs}
     return limits | ({"search": recipe.search.epochs} if isinstance(recipe.search, AutoLoss) else {})
-
-
-_NAMES: Final = {"auc": "AUC", "logloss": "log loss"}
 
 
 def _or(names: Sequence[str]) -> str:
