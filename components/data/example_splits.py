@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.core.errors import InvalidInputError
-from components.core.recipe.examples import GivenExamples, RandomExamples, TemporalExamples
+from components.core.recipe.example_preparation import GivenExamples, RandomExamples, TemporalExamples
 from components.data.hashes import Hashes, mixed
 from components.data.splits import TRAIN, VALID, Parts, dealt
 

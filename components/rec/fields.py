@@ -13,7 +13,8 @@ from torch import Tensor
 
 from components.core import columns
 from components.core.errors import InvalidInputError
-from components.core.recipe.examples import FieldKind, Pooling
+from components.core.recipe.example_preparation import Pooling
+from components.core.recipe.examples import FieldKind
 from components.data.parquet import TableFile, read_table
 from components.metrics.classification import measure
 from components.rec.csr import Csr

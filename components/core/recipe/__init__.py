@@ -12,7 +12,8 @@ from components.core.recipe.base import Parameter, Recipe, Scalar, absolute_uri
 from components.core.recipe.classification import ClassificationTraining, RetrainClassifierParams
 from components.core.recipe.classification_recipe import ClassificationRecipe
 from components.core.recipe.example_judgement import EvaluateClassifierParams
-from components.core.recipe.examples import IngestExamplesParams, PrepareExamplesParams
+from components.core.recipe.example_preparation import PrepareExamplesParams
+from components.core.recipe.examples import IngestExamplesParams
 from components.core.recipe.judgement import AnyEvaluateParams, PromoteParams, RegisterParams
 from components.core.recipe.prepare import PrepareParams
 from components.core.recipe.ranking import RankingTraining, RetrainParams

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from components.core.errors import InvalidInputError
 from components.core.recipe.card import Card
-from components.core.recipe.examples import ExampleQuality
+from components.core.recipe.example_quality import ExampleQuality
 from components.core.recipe.judgement import (
     Evaluation,
     Promotion,
@@ -21,7 +21,7 @@ from components.core.recipe.judgement import (
 from components.core.recipe.notification import Notification
 from components.core.recipe.orchestration import ManualSchedule, Orchestration, Schedule
 from components.core.recipe.prepare import GivenSplit, LeaveOneOutSplit, RandomSplit, TemporalSplit
-from components.core.recipe.quality import Quality
+from components.core.recipe.quality import Expectation, Quality
 from components.core.recipe.search import FromPolicy
 from components.core.recipe.training import Training
 from components.core.strategy import Config, Strategy
@@ -227,6 +227,11 @@ class Recipe(Config):
     def document(self) -> dict[str, Any]:
         """The recipe as plain JSON values, defaults included."""
         return self.model_dump(mode="json")
+
+
+def expectations_of(quality: Quality | ExampleQuality, *tables: str) -> tuple[Expectation, ...]:
+    """The section's own expectations over some tables."""
+    return tuple(found for found in quality.expectations if found.table in tables)
 
 
 def default_workspace() -> str:

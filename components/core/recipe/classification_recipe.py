@@ -5,22 +5,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.core.recipe.base import Recipe
+from components.core.recipe.base import Recipe, expectations_of
 from components.core.recipe.classification import ClassificationTraining, RetrainClassifierParams
 from components.core.recipe.example_judgement import (
     EvaluateClassifierParams,
     ExampleEvaluation,
     ExamplePromotion,
 )
-from components.core.recipe.examples import (
-    AnyExamples,
-    ExampleQuality,
-    ExamplesSource,
-    IngestExamplesParams,
-    PrepareExamples,
-    PrepareExamplesParams,
-    unfit,
-)
+from components.core.recipe.example_preparation import PrepareExamples, PrepareExamplesParams, unfit
+from components.core.recipe.example_quality import ExampleQuality
+from components.core.recipe.examples import AnyExamples, ExamplesSource, IngestExamplesParams
 from components.core.recipe.quality import EXAMPLE_TABLES, Bound
 from components.core.recipe.search import ClassifierSearch, NoSearch, SearchForClassifierParams
 from components.core.strategy import Config
@@ -82,12 +76,17 @@ class ClassificationRecipe(Recipe):
         """Stage name → its parameters."""
         common = self._common_params()
         return {
-            "ingest": IngestExamplesParams(**common["ingest"], quality=self._quality_of("interactions")),
+            "ingest": IngestExamplesParams(
+                **common["ingest"],
+                quality=self.quality.model_copy(
+                    update={"expectations": expectations_of(self.quality, "interactions")}
+                ),
+            ),
             "prepare": PrepareExamplesParams(
                 **common["prepare"],
                 kinds=self.source.kinds(),
                 classes=self.source.label.classes,
-                expectations=self._quality_of(*EXAMPLE_TABLES).expectations,
+                expectations=expectations_of(self.quality, *EXAMPLE_TABLES),
                 vocabulary=self.quality.vocabulary,
             ),
             "search": SearchForClassifierParams(**common["search"]),
@@ -95,8 +94,3 @@ class ClassificationRecipe(Recipe):
             "evaluate": EvaluateClassifierParams(**common["evaluate"]),
             "register": self._register_params(),
         }
-
-    def _quality_of(self, *tables: str) -> ExampleQuality:
-        """The section with the expectations over some tables alone."""
-        chosen = tuple(found for found in self.quality.expectations if found.table in tables)
-        return self.quality.model_copy(update={"expectations": chosen})

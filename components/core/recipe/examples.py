@@ -1,4 +1,4 @@
-"""Where labelled examples come from, and how their fields become numbers."""
+"""Where labelled examples come from and how their rows are read."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -6,8 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from components.core.columns import LABEL, PART, PARTS, ROW, TIMESTAMP
-from components.core.recipe.prepare import GivenSplit, RandomSplit, Ratio, TemporalSplit
-from components.core.recipe.quality import Bound, Expectation, ShareBound
+from components.core.recipe.example_quality import ExampleQuality
 from components.core.recipe.source import (
     ColumnRef,
     DelimitedFormat,
@@ -22,11 +21,7 @@ FieldKind = Literal["categorical", "numeric", "multi_valued"]
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 TableFormat = Annotated[DelimitedFormat | JsonLinesFormat | ParquetFormat, Field(discriminator="kind")]
 TABLES: Final = ("table_1", "table_2", "table_3", "table_4")  # inputs of ingest
-CTR_RATIO: Final[Ratio] = (8.0, 1.0, 1.0)
 _OWN_NAMES: Final = frozenset({LABEL, TIMESTAMP, PART, ROW})
-
-
-# -- source ----------------------------------------------------------------------------------------------
 
 
 class Label(Config):
@@ -224,153 +219,6 @@ class SyntheticExamples(Strategy):
 AnyExamples = Annotated[ExamplesSource | SyntheticExamples, Field(discriminator="kind")]
 
 
-# -- encodings -------------------------------------------------------------------------------------------
-
-
-class ValuesEncoding(Config):
-    """A row for each value that is frequent enough in train; the others share the out-of-vocabulary row."""
-
-    kind: Literal["values"] = "values"
-    min_count: Annotated[int, Field(ge=1)] = Field(
-        default=1, description="times that a value must occur in train"
-    )
-
-
-class HashedEncoding(Config):
-    """A row for each of so many buckets of a hash: nothing is out of vocabulary, and values collide."""
-
-    kind: Literal["hashed"] = "hashed"
-    buckets: Annotated[int, Field(ge=2, le=1 << 28)] = Field(description="of the hash")
-
-
-class QuantileEncoding(Config):
-    """Buckets that hold about as many of train's numbers each."""
-
-    kind: Literal["quantile"] = "quantile"
-    buckets: Annotated[int, Field(ge=2, le=65_536)] = Field(default=10, description="at most so many")
-
-
-class LogSquareEncoding(Config):
-    """⌊ln² x⌋ for x above 2, and ⌊x⌋ up to there, as is usual on Criteo; each a bucket of its own where it
-    is frequent enough in train, and the others share the out-of-vocabulary row."""
-
-    kind: Literal["log2"] = "log2"
-    min_count: Annotated[int, Field(ge=1)] = Field(
-        default=1, description="times that a bucket must occur in train"
-    )
-
-
-CategoricalEncoding = Annotated[ValuesEncoding | HashedEncoding, Field(discriminator="kind")]
-NumericEncoding = Annotated[QuantileEncoding | LogSquareEncoding, Field(discriminator="kind")]
-AnyEncoding = ValuesEncoding | HashedEncoding | QuantileEncoding | LogSquareEncoding
-Pooling = Literal["sum", "mean"]
-
-
-class Encodings(Config):
-    """How fields become rows of embeddings: by kind, and for single fields."""
-
-    categorical: CategoricalEncoding = Field(default=ValuesEncoding(), description="of categorical fields")
-    numeric: NumericEncoding = Field(default=QuantileEncoding(), description="of numeric fields")
-    multi_valued: CategoricalEncoding = Field(
-        default=ValuesEncoding(), description="of each value of multi-valued fields"
-    )
-    pooling: Pooling = Field(
-        default="mean", description="what the embeddings of a multi-valued field's values become"
-    )
-    fields: dict[FieldName, Annotated[AnyEncoding, Field(discriminator="kind")]] = Field(
-        default={}, description="of single fields, where it is another"
-    )
-
-    def of(self, name: str, kind: FieldKind) -> AnyEncoding:
-        """How one field is encoded."""
-        by_kind: AnyEncoding = getattr(self, kind)
-        return self.fields.get(name, by_kind)
-
-
-_NUMERIC: Final = frozenset({"quantile", "log2"})
-
-
-def unfit(encodings: Encodings, kinds: dict[str, FieldKind]) -> Iterator[str]:
-    """What is wrong with encodings for fields, one line each."""
-    for name, encoding in encodings.fields.items():
-        if name not in kinds:
-            yield f"prepare.encodings.fields.{name}: there is no such field, need one of {sorted(kinds)}"
-        elif (encoding.kind in _NUMERIC) != (kinds[name] == "numeric"):
-            allowed = "quantile or log2" if kinds[name] == "numeric" else "values or hashed"
-            yield (
-                f"prepare.encodings.fields.{name}.kind: got {encoding.kind!r}, but the field is "
-                f"{kinds[name]}, need {allowed}"
-            )
-
-
-# -- quality ---------------------------------------------------------------------------------------------
-
-
-class ExampleChanges(Config):
-    """A delivery against an earlier one. Without a bound a measure is told, and never speaks."""
-
-    volume: Bound = Field(default=Bound(), description="examples, as a multiple of the earlier ones")
-    label: ShareBound = Field(
-        default=Bound(), description="Jensen–Shannon distance of the classes' shares, 0 to 1"
-    )
-    drift: ShareBound = Field(
-        default=Bound(),
-        description="largest Jensen–Shannon distance, over the fields, 0 to 1: of the 100 most "
-        "frequent values "
-        "and the rest as one, or of ten buckets",
-    )
-    new_values: ShareBound = Field(
-        default=Bound(),
-        description="largest share, over the fields, of examples whose value the earlier delivery "
-        "did not know "
-        "(of numbers: that lie beyond its range)",
-    )
-    gap_s: Bound = Field(
-        default=Bound(), description="seconds from the earlier delivery's last example to the first here"
-    )
-
-
-class ExampleDelivery(Config):
-    """A delivery by itself. Without a bound a measure is told, and never speaks."""
-
-    rarest_class: ShareBound = Field(default=Bound(), description="share of the class that is the rarest")
-    duplicates: ShareBound = Field(default=Bound(), description="share of the examples that repeat another")
-    nulls: ShareBound = Field(default=Bound(), description="largest share of missing values in a field")
-    age_s: Bound = Field(
-        default=Bound(), description="seconds from the last example to the moment of the ingest"
-    )
-
-
-class Values(Config):
-    """The dataset's values against the champion's, after the minimum frequency."""
-
-    kept_values: ShareBound = Field(
-        default=Bound(), description="smallest share, over the fields, of the champion's values that are left"
-    )
-    unknown: ShareBound = Field(
-        default=Bound(), description="largest share, over the fields, of test examples out of vocabulary"
-    )
-
-
-class ExampleQuality(Config):
-    """The `quality` section of a recipe that classifies."""
-
-    expectations: tuple[Expectation, ...] = Field(default=(), description="expectations of your own")
-    delivery: ExampleDelivery = Field(
-        default=ExampleDelivery(), description="bounds for a delivery by itself"
-    )
-    previous: ExampleChanges = Field(
-        default=ExampleChanges(), description="bounds against the last accepted delivery"
-    )
-    champion: ExampleChanges = Field(
-        default=ExampleChanges(), description="bounds against the delivery that the champion learned from"
-    )
-    vocabulary: Values = Field(default=Values(), description="bounds for the dataset's values")
-
-
-# -- the stages' parameters ------------------------------------------------------------------------------
-
-
 class IngestExamplesParams(Config):
     """Parameters of the ingest stage of a recipe that classifies."""
 
@@ -395,52 +243,3 @@ class IngestExamplesParams(Config):
         if not isinstance(self.source, SyntheticExamples):
             del document["seed"]
         return document
-
-
-class RandomExamples(RandomSplit):
-    """Examples at random in the proportions train : valid : test; those whose fields are all alike stay
-    together."""
-
-    implementation: ClassVar[str] = "components.data.example_splits:random"
-    ratio: Ratio = Field(default=CTR_RATIO, description="train : valid : test")
-
-
-class TemporalExamples(TemporalSplit):
-    """The oldest examples train, the newest test. Needs timestamps."""
-
-    implementation: ClassVar[str] = "components.data.example_splits:temporal"
-    ratio: Ratio = Field(default=CTR_RATIO, description="train : valid : test")
-
-
-class GivenExamples(GivenSplit):
-    """The source's own parts. Without a valid part, `valid_fraction` of train is set aside at random."""
-
-    implementation: ClassVar[str] = "components.data.example_splits:given"
-    valid_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.1, description="share of train that validates where the source has no valid part"
-    )
-
-
-ExampleSplit = Annotated[RandomExamples | TemporalExamples | GivenExamples, Field(discriminator="kind")]
-
-
-class PrepareExamples(Config):
-    """The `prepare` section of a recipe that classifies."""
-
-    split: ExampleSplit = Field(default=RandomExamples(), description="how train, valid and test come apart")
-    encodings: Encodings = Field(default=Encodings(), description="how fields become rows of embeddings")
-
-
-class PrepareExamplesParams(PrepareExamples):
-    """Parameters of the prepare stage of a recipe that classifies."""
-
-    task: Literal["classification"] = "classification"
-    kinds: dict[str, FieldKind] = Field(description="field → what it holds")
-    classes: tuple[str, ...] = Field(description="the label's values")
-    seed: int
-    expectations: tuple[Expectation, ...] = Field(default=(), description="the recipe's, over these tables")
-    vocabulary: Values = Values()
-    model: Annotated[str, Unkeyed()] = Field(
-        default="", description="whose champion's dataset to compare with"
-    )
-    tracking_uri: Annotated[str, Unkeyed()] = Field(default="", description="where it is registered")

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.core.recipe.base import Recipe
+from components.core.recipe.base import Recipe, expectations_of
 from components.core.recipe.prepare import Prepare, PrepareParams
 from components.core.recipe.quality import DATASET_TABLES, Bound, Quality
 from components.core.recipe.ranking import RankingTraining, RetrainParams
@@ -76,10 +76,15 @@ class RankingRecipe(Recipe):
         """Stage name → its parameters."""
         common = self._common_params()
         return {
-            "ingest": IngestParams(**common["ingest"], quality=self._quality_of("interactions")),
+            "ingest": IngestParams(
+                **common["ingest"],
+                quality=self.quality.model_copy(
+                    update={"expectations": expectations_of(self.quality, "interactions")}
+                ),
+            ),
             "prepare": PrepareParams(
                 **common["prepare"],
-                expectations=self._quality_of(*DATASET_TABLES).expectations,
+                expectations=expectations_of(self.quality, *DATASET_TABLES),
                 vocabulary=self.quality.vocabulary,
             ),
             "search": SearchParams(**common["search"]),
@@ -87,8 +92,3 @@ class RankingRecipe(Recipe):
             "evaluate": EvaluateParams(**common["evaluate"]),
             "register": self._register_params(),
         }
-
-    def _quality_of(self, *tables: str) -> Quality:
-        """The section with the expectations over some tables alone."""
-        chosen = tuple(found for found in self.quality.expectations if found.table in tables)
-        return self.quality.model_copy(update={"expectations": chosen})

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from components.core.gates import Gate
-from components.core.recipe.examples import ExampleChanges, ExampleDelivery
+from components.core.recipe.example_quality import ExampleChanges, ExampleDelivery
 from components.core.recipe.quality import Bound
 from components.data import changes, example_changes
 from components.data.contracts.deliveries import DELIVERY, duration, told_gap

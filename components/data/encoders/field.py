@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from components.core.errors import InvalidInputError
-from components.core.recipe.examples import Encodings, FieldKind, LogSquareEncoding, Pooling, ValuesEncoding
+from components.core.recipe.example_preparation import Encodings, LogSquareEncoding, Pooling, ValuesEncoding
+from components.core.recipe.examples import FieldKind
 from components.data.encoders.base import Encoder
 from components.data.encoders.counting import count_values
 from components.data.encoders.hashed import HashedEncoder

@@ -6,7 +6,7 @@ from typing import Self, final
 import numpy as np
 import pyarrow as pa
 
-from components.core.recipe.examples import HashedEncoding
+from components.core.recipe.example_preparation import HashedEncoding
 from components.data.encoders.base import Encoder, Vocabulary
 from components.data.encoders.counting import Counted
 from components.data.fields import FIRST_VALUE

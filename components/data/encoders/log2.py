@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.core.recipe.examples import LogSquareEncoding
+from components.core.recipe.example_preparation import LogSquareEncoding
 from components.data.encoders.base import Encoder, Vocabulary
 from components.data.encoders.counting import Counted
 from components.data.fields import FIRST_VALUE, OUT_OF_VOCABULARY

@@ -6,7 +6,7 @@ from typing import Self, final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.core.recipe.examples import ValuesEncoding
+from components.core.recipe.example_preparation import ValuesEncoding
 from components.data.encoders.base import Encoder, Vocabulary
 from components.data.encoders.counting import Counted
 from components.data.fields import FIRST_VALUE, OUT_OF_VOCABULARY

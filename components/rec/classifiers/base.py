@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, logsigmoid
 
 from components.core.recipe.classification import Classifier, ClassifierConfig
-from components.core.recipe.examples import Pooling
+from components.core.recipe.example_preparation import Pooling
 from components.rec.fields import Bag, ExampleBatch, Examples, FieldData, Layout
 from components.rec.models.base import takes_kernels
 from components.rec.optimizers.base import Optimizer

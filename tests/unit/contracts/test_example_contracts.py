@@ -12,7 +12,8 @@ import pytest
 from components.core.errors import GateFailedError
 from components.core.gates import Gate, gates_of
 from components.core.recipe import IngestExamplesParams
-from components.core.recipe.examples import ExampleChanges, ExampleQuality, ExamplesSource, SyntheticExamples
+from components.core.recipe.example_quality import ExampleChanges, ExampleQuality
+from components.core.recipe.examples import ExamplesSource, SyntheticExamples
 from components.core.recipe.quality import Bound, Expectation
 from components.core.stage import Validation
 from components.data import scanning

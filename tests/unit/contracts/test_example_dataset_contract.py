@@ -11,7 +11,8 @@ import pytest
 from components.core.errors import GateFailedError
 from components.core.gates import Gate, gates_of
 from components.core.recipe import PrepareExamplesParams
-from components.core.recipe.examples import QuantileEncoding, Values
+from components.core.recipe.example_preparation import QuantileEncoding
+from components.core.recipe.example_quality import Values
 from components.core.recipe.quality import Bound, Expectation
 from components.core.stage import Validation
 from components.data.contracts.dataset import classification

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.core.errors import InvalidInputError
-from components.core.recipe.examples import Encodings, FieldKind
+from components.core.recipe.example_preparation import Encodings
+from components.core.recipe.examples import FieldKind
 from components.data.encoders import counting
 from components.data.encoders.field import FieldEncoder, fit_field
 from components.data.encoders.log2 import log_square

@@ -10,7 +10,8 @@ from components.core.errors import GateFailedError
 from components.core.gates import Gate, gates_of
 from components.core.manifest import read_manifest
 from components.core.recipe import IngestExamplesParams, IngestParams
-from components.core.recipe.examples import ExampleQuality, ExamplesSource, SyntheticExamples
+from components.core.recipe.example_quality import ExampleQuality
+from components.core.recipe.examples import ExamplesSource, SyntheticExamples
 from components.core.recipe.source import FilesSource
 from components.core.stage import StageResult, execute
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import InvalidInputError
-from components.core.recipe.examples import GivenExamples, RandomExamples, TemporalExamples
+from components.core.recipe.example_preparation import GivenExamples, RandomExamples, TemporalExamples
 from components.data.example_splits import Examples, random, temporal
 from components.data.example_splits import given as given_split
 from components.data.hashes import mixed

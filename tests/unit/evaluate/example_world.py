@@ -12,7 +12,8 @@ import pyarrow as pa
 from components.core.recipe import ClassificationTraining, EvaluateClassifierParams
 from components.core.recipe.classification import Controlled
 from components.core.recipe.example_judgement import ExampleEvaluation, ExamplePromotion
-from components.core.recipe.examples import Encodings, FieldKind
+from components.core.recipe.example_preparation import Encodings
+from components.core.recipe.examples import FieldKind
 from components.core.stage import Context
 from components.data.document import write_document
 from components.data.encoders.field import FieldEncoder

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components.core.errors import GateFailedError, InvalidInputError
-from components.core.recipe.examples import Encodings
+from components.core.recipe.example_preparation import Encodings
 from components.core.verdict import ExampleVerdict, read_verdict
 from components.data.parquet import read_table
 from components.metrics.classification import measure, reliability

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.core.recipe.examples import Encodings
+from components.core.recipe.example_preparation import Encodings
 from components.core.verdict import ExampleVerdict
 from components.evaluate.classification.exam import read_exam
 from components.evaluate.classification.learned import learned_share

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from components.core.recipe.examples import Pooling
+from components.core.recipe.example_preparation import Pooling
 from components.rec.csr import Csr
 from components.rec.fields import ExampleBatch, Examples, FieldData, FieldTable, Layout
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from components.core.recipe.examples import Encodings, FieldKind
+from components.core.recipe.example_preparation import Encodings
+from components.core.recipe.examples import FieldKind
 from components.data.document import write_document
 from components.data.encoders.field import FieldEncoder, fit_field
 from components.data.encoders.tables import write_encoders

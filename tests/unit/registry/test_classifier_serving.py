@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.recipe.examples import (
+from components.core.recipe.example_preparation import (
     AnyEncoding,
     Encodings,
-    FieldKind,
     HashedEncoding,
     LogSquareEncoding,
     QuantileEncoding,
     ValuesEncoding,
 )
+from components.core.recipe.examples import FieldKind
 from components.registry import classifier_serving
 from components.registry.classifier_serving import Classifier, Scorer
 from components.registry.served import classifier_files

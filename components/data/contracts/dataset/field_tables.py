@@ -11,7 +11,12 @@ import pyarrow as pa
 
 from components.core.columns import CODE, COUNT, ENCODING, FIELD, KIND, LOW, POOLING, SIZE, VALUE
 from components.core.recipe import PrepareExamplesParams
-from components.core.recipe.examples import AnyEncoding, HashedEncoding, LogSquareEncoding, QuantileEncoding
+from components.core.recipe.example_preparation import (
+    AnyEncoding,
+    HashedEncoding,
+    LogSquareEncoding,
+    QuantileEncoding,
+)
 from components.data.contracts.examination import Fact
 from components.data.encoders.quantile import bucket_texts
 from components.data.encoders.tables import by_field

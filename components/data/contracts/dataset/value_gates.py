@@ -8,7 +8,7 @@ import polars as pl
 
 from components.core.columns import ENCODING, FIELD, VALUE
 from components.core.gates import Gate
-from components.core.recipe.examples import Values
+from components.core.recipe.example_quality import Values
 from components.data.changes import kept
 from components.data.encoders.tables import by_field
 from components.data.parquet import read_table
