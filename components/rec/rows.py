@@ -4,7 +4,8 @@ from abc import ABC
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 Side = Literal["user", "item", "value"]  # a value is one of a feature field
 
@@ -18,3 +19,7 @@ class RowModel(nn.Module, ABC):
     """
 
     rows: ClassVar[Mapping[str, Side]]
+
+    def group_R(self, name: str) -> Tensor:
+        """(R,) int64: of a tensor's rows, which are of a kind, such as the values of one field."""
+        return torch.zeros(len(self.state_dict()[name]), dtype=torch.int64)

@@ -1,5 +1,6 @@
 """Weights of an older model as the start of a new one, by tensor name and raw id."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,16 +45,31 @@ class Carried:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Differences:
+    """Why weights that fit by shape mean something else now; empty where they do not.
+
+    Attributes:
+        rows: of tensors with rows.
+        others: of the other tensors.
+    """
+
+    rows: str = ""
+    others: str = ""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class OldModel:
     """A finished model's weights, and the raw ids of their rows."""
 
     weights: Mapping[str, Tensor]
     ids: RawIds
+    differences: Differences = Differences()
 
     @classmethod
-    def read(cls, model: Path, ids: RawIds, device: torch.device) -> "OldModel":
+    def read(cls, model: Path, ids: RawIds, device: torch.device, differences: Differences) -> "OldModel":
         """From a model artifact."""
-        return cls(weights=load_tensors(model / WEIGHTS_FILE, device), ids=ids)
+        return cls(weights=load_tensors(model / WEIGHTS_FILE, device), ids=ids, differences=differences)
 
 
 def embedded_ids(model: Path) -> RawIds:
@@ -83,6 +99,29 @@ def value_ids(directory: Path) -> RawIds:
     return {"value": pa.array(ids, pa.string())}
 
 
+def no_differences(model: Path, dataset: Path) -> Differences:
+    """Of ranking models: what is no row has the same meaning in all of them that have it."""
+    return Differences()
+
+
+def of_classifiers(model: Path, dataset: Path) -> Differences:
+    """Of a classifier's artifact for a dataset. A network's weights belong to the fields in their order, and
+    linear weights and outputs to the classes."""
+    classes = [
+        json.loads((place / name).read_text())["classes"]
+        for place, name in ((model, "classes.json"), (dataset, "preparation.json"))
+    ]
+    if classes[0] != classes[1]:
+        theirs, ours = (", ".join(names) for names in classes)
+        told = f"the champion's classes are {theirs}, those of the data {ours}"
+        return Differences(rows=told, others=told)
+    fields = [
+        read_table(place / "fields.parquet").select([columns.FIELD, columns.POOLING]).to_pylist()
+        for place in (model, dataset)
+    ]
+    return Differences(others="" if fields[0] == fields[1] else "the champion has other fields")
+
+
 @torch.no_grad()
 def carry_over(
     model: RowModel, ids: RawIds, old: OldModel, new_rows: NewRows, scale: float = 1.0
@@ -96,7 +135,7 @@ def carry_over(
         model: freshly initialised.
         ids: the raw ids of its rows.
         new_rows: what a row becomes whose id is new: it stays as initialised, or is the mean of the rows
-            that were taken over (if any).
+            of its kind that were taken over (if any).
         scale: what is taken over is multiplied by this, but for running statistics. A model that has
             converged keeps to what it knows: its large weights leave small gradients (Ash & Adams 2020).
 
@@ -108,7 +147,8 @@ def carry_over(
     became = {}
     for name, tensor in model.state_dict().items():
         side, source = model.rows.get(name), old.weights.get(name)
-        reason = _misfit(tensor, source, None if side is None else len(old.ids[side]))
+        other = old.differences.others if side is None else old.differences.rows
+        reason = _misfit(tensor, source, None if side is None else len(old.ids[side])) or other
         if source is None or reason:
             lost = 0 if source is None else _num_rows(source, side)
             became[name] = Carried(rows=side, fresh=_num_rows(tensor, side), lost=lost, reason=reason)
@@ -117,19 +157,25 @@ def carry_over(
             became[name] = Carried(rows=None, carried=1)
         else:
             row = rows[side].to(tensor.device)
-            became[name] = _carry_rows(tensor, source * scale, row, side, new_rows)
+            groups = model.group_R(name).to(tensor.device) if new_rows == "mean" else None
+            became[name] = _carry_rows(tensor, source * scale, row, side, groups)
     for name in sorted(old.weights.keys() - became.keys()):
         became[name] = Carried(rows=None, lost=1, reason="the new model has no such tensor")
     return became
 
 
-def _carry_rows(tensor: Tensor, source: Tensor, row: Tensor, side: Side, new_rows: NewRows) -> Carried:
-    """`row` is the row in `source` of each row of `tensor`, or -1."""
+def _carry_rows(tensor: Tensor, source: Tensor, row: Tensor, side: Side, group_R: Tensor | None) -> Carried:
+    """`row` is the row in `source` of each row of `tensor`, or -1. With groups, new rows become the mean of
+    those of their group that were taken over."""
     known = row >= 0
     carried = int(known.sum())
     tensor[known] = source[row[known]].to(tensor.dtype)
-    if new_rows == "mean" and carried:
-        tensor[~known] = tensor[known].mean(dim=0)
+    if group_R is not None:
+        num_groups = int(group_R.max()) + 1
+        count_G = torch.bincount(group_R[known], minlength=num_groups)
+        total_GD = tensor.new_zeros(num_groups, *tensor.shape[1:]).index_add(0, group_R[known], tensor[known])
+        fresh = ~known & (count_G[group_R] > 0)
+        tensor[fresh] = (total_GD / count_G.clamp(min=1)[:, None])[group_R[fresh]]
     return Carried(
         rows=side,
         carried=carried,

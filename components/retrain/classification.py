@@ -18,7 +18,7 @@ from components.rec.data import choose_device
 from components.rec.fields import FieldData
 from components.rec.learner import Learner
 from components.rec.rows import RowModel
-from components.rec.warm_start import value_ids
+from components.rec.warm_start import of_classifiers, value_ids
 from components.retrain.start import Ids
 from components.retrain.trainee import Trainee
 
@@ -29,7 +29,7 @@ VOCABULARIES: Final = ("fields.parquet", "values.parquet", "edges.parquet")
 class ClassificationTrainee(Trainee):
     """Feature fields; what is served are their vocabularies, the rows of their values, and the network."""
 
-    ids = Ids(of_dataset=value_ids, of_model=value_ids)
+    ids = Ids(of_dataset=value_ids, of_model=value_ids, differences=of_classifiers)
 
     def __init__(self, training: ClassificationTraining, inputs: Mapping[str, Path], seed: int) -> None:
         self._training, self._inputs, self._seed = training, inputs, seed

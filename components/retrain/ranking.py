@@ -16,7 +16,7 @@ from components.rec.models.base import RankingModel
 from components.rec.objective import build_model
 from components.rec.ranking_learner import RankingLearner
 from components.rec.rows import RowModel
-from components.rec.warm_start import dataset_ids, embedded_ids
+from components.rec.warm_start import dataset_ids, embedded_ids, no_differences
 from components.retrain.start import Ids
 from components.retrain.trainee import Trainee
 
@@ -25,7 +25,7 @@ from components.retrain.trainee import Trainee
 class RankingTrainee(Trainee):
     """Users and items; their embeddings are what is served."""
 
-    ids = Ids(of_dataset=dataset_ids, of_model=embedded_ids)
+    ids = Ids(of_dataset=dataset_ids, of_model=embedded_ids, differences=no_differences)
 
     def __init__(self, training: RankingTraining, inputs: Mapping[str, Path], seed: int) -> None:
         self._training, self._dataset, self._seed = training, inputs["dataset"], seed

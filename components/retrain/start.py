@@ -11,7 +11,7 @@ from components.core.manifest import read_manifest
 from components.core.policy import WEIGHTS_FILE
 from components.core.recipe import Training
 from components.rec.rows import RowModel
-from components.rec.warm_start import Carried, OldModel, RawIds, carry_over
+from components.rec.warm_start import Carried, Differences, OldModel, RawIds, carry_over
 from components.rec.weights import load_tensors
 
 logger = logging.getLogger(__name__)
@@ -20,10 +20,15 @@ logger = logging.getLogger(__name__)
 @final
 @dataclass(frozen=True, kw_only=True)
 class Ids:
-    """Where the raw ids of a model's rows stand: in a dataset artifact, and in that of an older model."""
+    """Where the raw ids of a model's rows stand: in a dataset artifact, and in that of an older model.
+
+    Attributes:
+        differences: what of an older model means something else for a dataset; see `OldModel`.
+    """
 
     of_dataset: Callable[[Path], RawIds]
     of_model: Callable[[Path], RawIds]
+    differences: Callable[[Path, Path], Differences]
 
 
 @final
@@ -81,7 +86,9 @@ def _from_champion(
 ) -> tuple[str, dict[str, Carried]]:
     champion = inputs["champion"]
     sha256 = read_manifest(str(champion)).sha256
-    old = OldModel.read(champion, ids.of_model(champion), next(model.parameters()).device)
+    differences = ids.differences(champion, inputs["dataset"])
+    device = next(model.parameters()).device
+    old = OldModel.read(champion, ids.of_model(champion), device, differences)
     new = ids.of_dataset(inputs["dataset"])
     tensors = carry_over(model, new, old, training.new_rows, training.warm_scale)
     logger.info(

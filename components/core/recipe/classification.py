@@ -216,7 +216,10 @@ class ClassificationTraining(Training):
         default=2000, description="examples in a step; batch normalisation needs two"
     )  # AutoLoss §3.3
     l2: NonNegative = Field(
-        default=0.0, description="weight of ½‖·‖² of the batch's own embeddings, per example"
+        default=0.0,
+        description="weight of ½‖·‖² of what the batch looks up, per example: a row for each field, "
+        "pooled where "
+        "it has several values, with its linear weights",
     )
     metric: ClassificationMetric = Field(default="auc", description="what validation looks at")
     epochs: Count = Field(default=30, description="at most so many passes over the training data")

@@ -63,7 +63,7 @@ class Fields(Config):
     multi_valued: dict[FieldName, MultiValued] = Field(default={}, description="several values in one column")
 
     def kinds(self) -> dict[str, FieldKind]:
-        """Field → its kind, in the order of the kinds and then of the recipe."""
+        """Field → its kind."""
         found: dict[str, FieldKind] = dict.fromkeys(self.categorical, "categorical")
         return (
             found | dict.fromkeys(self.numeric, "numeric") | dict.fromkeys(self.multi_valued, "multi_valued")
@@ -150,11 +150,12 @@ class ExamplesSource(Strategy):
         ]
 
     def kinds(self) -> dict[str, FieldKind]:
-        """Field → its kind, those of the examples first and then those of each table."""
+        """Field → its kind, those of the tables too, by name: the order in which a recipe names fields is of
+        no account."""
         found = self.fields.kinds()
         for table in self.tables.values():
             found |= table.fields.kinds()
-        return found
+        return dict(sorted(found.items()))
 
     def locations(self) -> dict[str, str]:
         """Input name → URI or pattern: `source`, or one for each given part; `table_1` … for tables."""
@@ -203,12 +204,12 @@ class SyntheticExamples(Strategy):
     def kinds(self) -> dict[str, FieldKind]:
         """Field → its kind."""
         return {
-            "user": "categorical",
-            "item": "categorical",
             "device": "categorical",
-            "price": "numeric",
-            "hour": "numeric",
             "genres": "multi_valued",
+            "hour": "numeric",
+            "item": "categorical",
+            "price": "numeric",
+            "user": "categorical",
         }
 
     def locations(self) -> dict[str, str]:

@@ -72,8 +72,9 @@ class AutoSample(Strategy):
 class AutoLoss(Strategy):
     """AutoLoss: how much each loss counts for each example (eq. 8–13, Algorithm 1).
 
-    Its baselines (§3.4) and ablations (§3.6) are settings of it: SLF has `batches: train`; DARTS
-    `per_example: false` and `gumbel: false`; MeLU these and `lookahead` above 0; AL-2 `gumbel: false`.
+    Its baselines (§3.4) and ablations (§3.6) are settings of it, the baselines with `every: 1`: SLF has
+    `batches: train`; DARTS `per_example: false` and `gumbel: false`; MeLU these and `lookahead` above 0. AL-2
+    has `gumbel: false`.
     """
 
     implementation: ClassVar[str] = "components.rec.searchers.autoloss:search"

@@ -95,6 +95,9 @@ def _decided_loss(policy: Policy, trajectory: pa.Table, search: AutoLoss | Bohb)
             loss.get("kind") == ("controlled" if per_example else "weighted"), 1, 1
         ),
     }  # fmt: skip
+    if isinstance(search, AutoLoss) and not per_example:
+        told = list(policy.decision.get("alpha", {}).values())
+        facts["decided weights are the patch's"] = (told == loss.get("weights"), 1, 1)
     if isinstance(search, AutoLoss):
         facts |= _columns(trajectory, {str(each["kind"]) for each in losses}, "losses")
     return facts

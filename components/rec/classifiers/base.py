@@ -1,5 +1,6 @@
 """A table of embeddings with a row for each value of each field, and the network over it."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from components.rec.rows import RowModel, Side
 
 VALUE_ROWS: Final[Mapping[str, Side]] = {"table": "value"}
 _PREDICTED_AT_ONCE: Final = 4096  # examples: xDeepFM needs some 100 KB for each
+
+logger = logging.getLogger(__name__)
 
 
 @final
@@ -89,6 +92,11 @@ class ClassifierModel(RowModel):
         logit_BL: Tensor = self.network(self.look_up(batch), dropout)
         return logit_BL
 
+    def group_R(self, name: str) -> Tensor:
+        """(R,) the field of each of the table's rows."""
+        sizes = torch.tensor([field.size for field in self.layout.fields])
+        return torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+
     def look_up(self, batch: ExampleBatch) -> Tensor:
         """(B, F, W) the network's input, with gradients that reach the table."""
         if self._deferred is None:
@@ -119,6 +127,9 @@ class ClassifierModel(RowModel):
     def optimizer(self, learning_rate: float) -> Optimizer:
         """Adam over everything. A model has one optimizer at a time."""
         if not takes_kernels(self.table):
+            if self.table.device.type == "cpu":
+                rows = len(self.table)
+                logger.warning("no compiled kernels: Adam walks over all %d rows in every step", rows)
             return DenseAdam(self.parameters(), learning_rate)
         self._deferred = DeferredAdam({"table": self.table}, learning_rate)
         network = DenseAdam(self.network.parameters(), learning_rate)

@@ -43,11 +43,13 @@ def search(
     schedule = Schedule.of(training, epochs=config.epochs, patience=config.patience)
     trajectory = fit(learner, data, schedule, seed=seed, checkpoint=checkpoint, name="search")
     best = trajectory.history[trajectory.best_epoch - 1]
+    decided = _decided(config, trajectory, best[TEMPERATURE])
+    alpha_T = decided.get("weights") or [best[ALPHA + loss.kind] for loss in config.losses]
     policy = Policy(
         kind=config.kind,
-        patch={"loss": _decided(config, trajectory, best[TEMPERATURE])},
+        patch={"loss": decided},
         decision={
-            "alpha": {loss.kind: best[ALPHA + loss.kind] for loss in config.losses},
+            "alpha": {loss.kind: alpha for loss, alpha in zip(config.losses, alpha_T, strict=True)},
             training.metric: best[training.metric],
             "per_example": config.per_example,
             "gumbel": config.gumbel,

@@ -46,6 +46,7 @@ def search(
     the same batches.
     """
     trials = _Trials(config, training.metric, seed, _load(checkpoint, data.device))
+    checkpoint.part("trial", str(config.trials))  # what is left of trials goes with the checkpoint
     while len(trials) < config.trials:
         trial, number = trials.propose(), len(trials) + 1
         model = build_classifier(training, data, seed)

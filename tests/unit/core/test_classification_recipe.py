@@ -46,10 +46,12 @@ def test_the_task_chooses_the_recipe() -> None:
         assert spec.parse(ranking.stage_params()[spec.name].model_dump_json()).task == "ranking"
 
 
-def test_fields_stand_in_the_order_of_their_kinds_and_tables() -> None:
+def test_the_order_in_which_fields_are_named_is_of_no_account() -> None:
     recipe = build()
     kinds = recipe.source.kinds()
-    assert list(kinds) == ["user", "ad", "age", "tags", "brand"]
+    assert list(kinds) == ["ad", "age", "brand", "tags", "user"]
+    turned = {**SOURCE["fields"], "categorical": {"ad": "a", "user": "u"}}
+    assert build(source={**SOURCE, "fields": turned}).stage_params()["prepare"].kinds == kinds
     assert kinds["tags"] == "multi_valued"
     assert recipe.source.locations() == {"source": "clicks.csv", "table_1": "s3://b/ads.csv"}
     assert recipe.stage_params()["prepare"].kinds == kinds

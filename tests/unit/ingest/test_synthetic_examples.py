@@ -28,7 +28,7 @@ def test_it_is_a_function_of_the_seed(tmp_path: Path) -> None:
         outputs.append((Path(result.uri) / "interactions.parquet").read_bytes())
     assert outputs[0] == outputs[1] != outputs[2]
     table = read_table(tmp_path / "0" / "interactions.parquet")
-    assert table.column_names == ["label", "user", "item", "device", "price", "hour", "genres"]
+    assert table.column_names == ["label", "device", "genres", "hour", "item", "price", "user"]
     assert table.num_rows == 500
 
 
