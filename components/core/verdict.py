@@ -15,6 +15,7 @@ from components.core.recipe.ranking_judgement import SliceName
 from components.core.strategy import Config
 
 VERDICT_FILE: Final = "verdict.json"
+REST: Final = ("other", "out of vocabulary", "missing")  # slices of a field that are no value of its own
 Other = Literal["champion", "popularity", "item_knn"]
 ExampleOther = Literal["champion", "prior"]
 

@@ -123,6 +123,9 @@ def _guardrail(rail: ExampleGuardrail, found: ExampleComparison | ExampleSlice, 
     if isinstance(found, ExampleSlice) and (found.examples < min_examples or found.difference is None):
         few = f"{counted(found.examples, 'example')}, too few to be judged (need {min_examples}"
         few += ")" if found.examples < min_examples else ", of every class)"
+        if not found.examples:
+            told = f"{rail.metric} of {who}: there are no such examples; is the value written as in the data?"
+            return gate.model_copy(update={"severity": "warn", "passed": False, "told": told})
         return gate.model_copy(update={"told": f"{rail.metric} of {who}: {few}"})
     theirs = found.champion if isinstance(found, ExampleSlice) else found.other
     assert theirs is not None

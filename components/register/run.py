@@ -31,6 +31,7 @@ from components.registry.publishing import (
     MAX_DESCRIPTION_LENGTH,
     RunRecord,
     Version,
+    as_part,
     describe,
     find_version,
     publish,
@@ -155,7 +156,9 @@ def _record(
         for gate in gates_of(manifest.validation):
             gates.append({"stage": manifest.stage, **gate.document()})
             if gate.value is not None:
-                metrics[f"gate/{manifest.stage}/{gate.subject}/{gate.name}"] = gate.value
+                metrics["/".join(["gate", manifest.stage, *map(as_part, (gate.subject, gate.name))])] = (
+                    gate.value
+                )
     return RunRecord(
         experiment=params.experiment,
         params=dict(_flatten(told)),

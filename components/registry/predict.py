@@ -62,7 +62,7 @@ def _readers(champion: Any) -> dict[str, Callable[[Any], Any]]:
 
 
 def _value(read: Callable[[Any], Any], given: Any, place: str) -> Any:
-    if given is None or given == "":
+    if given is None or given == "" or given != given:  # NaN
         return None
     try:
         return read(given)
@@ -72,9 +72,12 @@ def _value(read: Callable[[Any], Any], given: Any, place: str) -> Any:
 
 
 def _text(given: Any) -> str:
+    """As ingest has it: whole numbers without a point, booleans in lower case."""
+    if isinstance(given, bool):
+        return str(given).lower()
     if not isinstance(given, str | int | float):
         raise TypeError
-    return str(given)
+    return str(int(given)) if isinstance(given, float) and given.is_integer() else str(given)
 
 
 def _texts(given: Any) -> list[str]:

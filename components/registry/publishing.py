@@ -9,11 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, final
 
+from components.core.hashing import sha256_json
 from components.registry.connection import artifact_root, default_server
 from components.registry.served import Served
 
 _BATCH: Final = 100  # MLflow takes no more parameters at a time
 _MAX_PARAM_LENGTH: Final = 6000
+_MAX_PART_LENGTH: Final = 60  # of a metric's name; MLflow takes 250 characters in all
 MAX_DESCRIPTION_LENGTH: Final = 5000  # of a version; databases refuse more
 
 
@@ -110,6 +112,12 @@ def describe(client: Any, model: str, version: Version, card: Path, description:
 def plain_name(name: str) -> str:
     """`name` in the letters that MLflow allows: recall@20 becomes recall_at_20."""
     return re.sub(r"[^\w.\-/ ]", "_", name.replace("@", "_at_"))
+
+
+def as_part(name: str) -> str:
+    """`name` as a part of a name with slashes, such as a value of a field: MLflow takes those for paths."""
+    plain = re.sub(r"[/.]", "_", name)
+    return plain if len(plain) <= _MAX_PART_LENGTH else f"{plain[:_MAX_PART_LENGTH]} {sha256_json(name)[:8]}"
 
 
 def _experiment(client: Any, tracking_uri: str, name: str) -> str:

@@ -8,6 +8,7 @@ and who is told. What the sections about data and models hold depends on the rec
 from collections.abc import Mapping
 from typing import Any, Final
 
+from components.core.errors import InvalidInputError
 from components.core.recipe.base import Parameter, Recipe, Scalar, absolute_uri
 from components.core.recipe.classification import ClassificationTraining, RetrainClassifierParams
 from components.core.recipe.classification_recipe import ClassificationRecipe
@@ -59,7 +60,12 @@ RECIPES: Final[Mapping[str, type[Recipe]]] = {
 
 
 def recipe_type(document: Mapping[str, Any]) -> type[Recipe]:
-    """The recipe that a document is one of, by its `task`; that of rankings where it names none or no
-    task that there is."""
+    """The recipe that a document is one of, by its `task`; that of rankings where it names none.
+
+    Raises:
+        InvalidInputError: there is no such task.
+    """
     task = document.get("task", "ranking")
-    return RECIPES.get(task, RankingRecipe) if isinstance(task, str) else RankingRecipe
+    if task not in RECIPES:
+        raise InvalidInputError(f"task: got {task!r}, need one of {', '.join(RECIPES)}")
+    return RECIPES[task]

@@ -138,6 +138,11 @@ class ExamplesSource(Strategy):
         taken = sorted(_OWN_NAMES.intersection(names))
         if taken:
             yield f"fields: got {taken}, need names other than {sorted(_OWN_NAMES)}"
+        leaking = sorted(
+            name for name, column in self.fields.columns().items() if column == self.label.column
+        )
+        if leaking:
+            yield f"fields: {leaking} are read from the label's column, {self.label.column!r}"
         for name, table in self.tables.items():
             if table.field not in self.fields.categorical:
                 allowed = sorted(self.fields.categorical)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 
 from components.core.columns import CODE, COUNT, ENCODING, FIELD, KIND, VALUE
 from components.core.recipe import EvaluateClassifierParams
+from components.core.verdict import REST
 from components.data.fields import MISSING, OUT_OF_VOCABULARY
 from components.data.parquet import TableFile, read_table
 from components.data.present import present
 from components.evaluate.classification.exam import Exam
 
 Mask = NDArray[np.bool_]
-OTHER: Final = "other"
-UNKNOWN: Final = "out of vocabulary"
-ABSENT: Final = "missing"
-_OWN_NAMES: Final = (OTHER, UNKNOWN, ABSENT)
 
 
 @final
@@ -83,10 +80,10 @@ class _Column:
     def codes(self, count: int, wanted: Sequence[str]) -> dict[str, int]:
         """So many of the most frequent values, and others by name; -1 where there is no such value. A value
         that is called as a slice of ours is none of them."""
-        values = self.values.filter(pc.invert(_among(self.values[VALUE], _OWN_NAMES)))
+        values = self.values.filter(pc.invert(_among(self.values[VALUE], REST)))
         chosen = pa.concat_tables([values.slice(0, count), values.filter(_among(values[VALUE], wanted))])
         found = dict(zip(chosen[VALUE].to_pylist(), chosen[CODE].to_pylist(), strict=True))
-        unknown = [value for value in wanted if value not in found and value not in _OWN_NAMES]
+        unknown = [value for value in wanted if value not in found and value not in REST]
         return found | dict.fromkeys(unknown, -1)
 
 
@@ -138,7 +135,7 @@ def _slices(column: _Column, values: Mapping[str, int], wanted: Sequence[str]) -
         left_N &= ~member_N
         if member_N.any() or value in wanted:
             yield Slice(column.name, value, member_N)
-    for value, member_N in zip(_OWN_NAMES, (left_N, column.unknown_N, column.absent_N), strict=True):
+    for value, member_N in zip(REST, (left_N, column.unknown_N, column.absent_N), strict=True):
         if member_N.any() or value in wanted:
             yield Slice(column.name, value, member_N)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from components.core.recipe.example_judgement import ExamplePromotion
-from components.core.verdict import ExampleSlice, ExampleVerdict
+from components.core.verdict import REST, ExampleSlice, ExampleVerdict
 from components.metrics.direction import gain
 from components.register.card.facts import Facts
 from components.register.card.markdown import code, inline, percent
@@ -69,10 +69,12 @@ def feedback(facts: Facts, verdict: ExampleVerdict) -> Iterator[str]:
         if calibration.champion is not None:
             told += f"; the champion {calibration.champion:.3f} times as many"
         yield f"{told}. Where probabilities become bids or thresholds, that factor goes with them."
-    for worst in worst_first(facts, verdict, "logloss")[:1]:
+    overall = verdict.metrics["logloss"].challenger
+    known = [found for found in worst_first(facts, verdict, "logloss") if found.value not in REST]
+    for worst in [found for found in known if (found.challenger or 0) > overall][:1]:
         yield (
             f"It knows least of {inline(worst.field)}: {inline(worst.value)}, with a log loss of "
-            f"{worst.challenger:.4f}, against {verdict.metrics['logloss'].challenger:.4f} over all."
+            f"{worst.challenger:.4f}, against {overall:.4f} over all."
         )
     yield (
         "Watch from version to version: calibration leaving 1, the share of values out of vocabulary, and "

@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Final
 
-from components.core.policy import Policy
+from components.core.columns import EPOCH, LOSS
+from components.core.policy import TRAJECTORY_FILE, Policy
 from components.core.recipe import ClassificationRecipe
 from components.core.recipe.search import AutoLoss
 from components.metrics.direction import lead
@@ -17,6 +18,7 @@ from components.study.losses import tables
 from components.study.losses.conducting import Results
 from components.study.losses.grid import Method, pairs, updated
 from components.study.losses.schema import LossesStudy
+from components.study.results import read
 
 _NAMES: Final = {"auc": "AUC", "logloss": "log loss"}
 _NOTABLE: Final = 0.001  # a difference that counts, by §3.2
@@ -181,20 +183,38 @@ def _updates(study: LossesStudy, found: Mapping[tuple[str, str], Comparison]) ->
 
 
 def _weights(study: LossesStudy, results: Results, part: Part) -> Iterator[str]:
-    """Which losses the controllers of `ours` prefer, as of the epoch that they are kept of."""
-    found: list[Mapping[str, float]] = []
+    """What controllers prefer, as of the epoch that is kept of them, and whether it is what costs least."""
+    alphas: list[Mapping[str, float]] = []  # of `ours`
+    cheapest: list[bool] = []
+    methods = [name for name in study.comparison.methods if isinstance(study.methods[name].search, AutoLoss)]
     for pair in pairs(study, study.comparison, part):
-        for outcome in results.of(*pair, Method(study.ours)).values():
-            alpha = Policy.read(Path(outcome.places["policy"])).decision.get("alpha")
-            found += [alpha] if alpha else []
-    if found:
-        counts = Counter(max(alpha, key=lambda kind: alpha[kind]) for alpha in found)
-        means = ", ".join(f"{kind} {fmean(alpha[kind] for alpha in found):.2f}" for kind in found[0])
-        preferred = ", ".join(f"{kind} in {count}" for kind, count in counts.most_common())
+        for name in methods:
+            for outcome in results.of(*pair, Method(name)).values():
+                policy = Policy.read(Path(outcome.places["policy"]))
+                alpha: Mapping[str, float] = policy.decision["alpha"]
+                epochs = read(outcome, "policy", TRAJECTORY_FILE).set_index(EPOCH).to_dict("index")
+                smallest = min((epochs[policy.best_epoch][LOSS + kind], kind) for kind in alpha)[1]
+                cheapest.append(_largest(alpha) == smallest)
+                alphas += [alpha] if name == study.ours else []
+    if alphas:
+        preferred = ", ".join(f"{kind} in {n}" for kind, n in Counter(map(_largest, alphas)).most_common())
+        means = ", ".join(f"{kind} {fmean(alpha[kind] for alpha in alphas):.2f}" for kind in alphas[0])
         yield (
-            f"The controllers of {study.ours} give most weight to {preferred} of {len(found)} searches; mean "
+            f"The controllers of {study.ours} give most weight to {preferred} of {len(alphas)} "
+            f"searches; mean "
             f"α of train examples: {means}."
         )
+    if cheapest:
+        yield (
+            f"{sum(cheapest)} of {len(cheapest)} searches by {', '.join(methods)} gave most weight "
+            f"to the loss "
+            "that was smallest in that epoch: weights descend on the weighted sum, whatever each "
+            "loss is worth."
+        )
+
+
+def _largest(alpha: Mapping[str, float]) -> str:
+    return max(alpha, key=lambda kind: alpha[kind])
 
 
 def _limits(results: Results) -> Iterator[str]:

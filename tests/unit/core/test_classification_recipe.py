@@ -113,6 +113,7 @@ def test_where_files_lie_is_no_part_of_the_key() -> None:
         ),
         ({"source": {**SOURCE, "fields": {}, "tables": {}}}, "need at least one"),
         ({"source": {**SOURCE, "fields": {"categorical": {"label": "l"}}}}, "need names other than"),
+        ({"source": {**SOURCE, "label": {"column": "a"}}}, "['ad'] are read from the label's column, 'a'"),
         ({"source": {**SOURCE, "label": {"classes": ["1", "1"]}}}, "need each value once"),
         (
             {"source": {**SOURCE, "label": {"positive_from": 4, "classes": ["a", "b"]}}},

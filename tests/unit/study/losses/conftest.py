@@ -78,6 +78,7 @@ def study(document: dict[str, Any]) -> LossesStudy:
 
 LABELS = np.arange(120) % 3 // 2  # a third are of class 1
 COLUMNS = ("alpha", "probability")
+LOSSES = {"focal": 0.2, "kl": 0.8, "hinge": 0.7, "cross_entropy": 0.6}
 ALPHA = {"focal": 0.1, "kl": 0.2, "hinge": 0.3, "cross_entropy": 0.4}
 
 
@@ -103,10 +104,10 @@ class World:
         if search:
             decision = {"alpha": ALPHA}
             Policy(kind="autoloss", patch={}, decision=decision, best_epoch=1, epochs=3).write(place)
-            weights = {f"{column}_{kind}": [0.25, a, a] for column in COLUMNS for kind, a in ALPHA.items()}
-            pq.write_table(
-                pa.table({"epoch": pa.array([1, 2, 3], pa.int32()), **weights}), place / TRAJECTORY_FILE
-            )
+            columns = {f"{column}_{kind}": [0.25, a, a] for column in COLUMNS for kind, a in ALPHA.items()}
+            columns |= {f"loss_{kind}": [loss] * 3 for kind, loss in LOSSES.items()}
+            trajectory = pa.table({"epoch": pa.array([1, 2, 3], pa.int32()), **columns})
+            pq.write_table(trajectory, place / TRAJECTORY_FILE)
         metrics = {
             "search": {"training_seconds": search, "epochs": 3.0 if search else 0.0},
             "retrain": {"training_seconds": retrain, "epochs": 3.0},

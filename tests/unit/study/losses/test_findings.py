@@ -1,8 +1,11 @@
 """Sentences about results whose answers are known."""
 
+import pytest
+
 from components.study.conducting import Part
 from components.study.losses.findings import findings
 from components.study.losses.grid import Cell, Method, cells_of
+from tests.unit.study.losses import conftest
 from tests.unit.study.losses.conftest import World, spread
 
 PART = Part(data=("tiny", "other"), models=("DeepFM", "NFM"))
@@ -56,6 +59,10 @@ def test_what_the_paper_found_is_found(world: World) -> None:
     (lead,) = (sentence for sentence in found if "best baseline" in sentence)
     assert lead.startswith("AutoLoss is better than the best baseline in 2 of 2 cases")
     assert "it is 0.001 or more, which §3.2 calls significant, in 2, and as far behind in 0." in lead
+    (cheapest,) = (sentence for sentence in found if "smallest" in sentence)
+    assert cheapest.startswith(
+        "0 of 6 searches by DARTS, SLF, AutoLoss gave most weight to the loss that was"
+    )
     (weights,) = (sentence for sentence in found if "controllers" in sentence)
     assert "most weight to cross_entropy in 2 of 2 searches" in weights
     assert "cross_entropy 0.40, focal 0.10, hinge 0.30, kl 0.20" in weights
@@ -105,3 +112,11 @@ def test_who_had_no_more_epochs_is_told(world: World) -> None:
     trainings = len(world.results.recipes)
     searches = sum(recipe.search.kind == "autoloss" for recipe in world.results.recipes.values())
     assert told.startswith(f"{trainings} of {trainings + searches} searches and trainings")
+
+
+def test_a_weight_that_went_to_what_costs_least_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(conftest.LOSSES, "cross_entropy", 0.1)
+    found = run(world, AS_PUBLISHED)
+    assert any(sentence.startswith("6 of 6 searches by DARTS, SLF, AutoLoss") for sentence in found)
