@@ -37,17 +37,22 @@ def one_value(raw: pl.Expr, kind: pl.DataType, source: ExamplesSource) -> tuple[
 
 
 def as_text(raw: pl.Expr, kind: pl.DataType) -> pl.Expr:
-    """A value as text; a whole number has no point, whatever type it came in."""
+    """A value as text; a whole number has no point, whatever type it came in, and NaN is none."""
     if kind in TEXT or kind.is_integer() or kind == pl.Boolean or kind.is_temporal():
         return raw.cast(pl.String)
     if not kind.is_numeric():
         raise TypeError("text, numbers or times")
+    if kind.is_float():
+        raw = raw.fill_nan(None)
     whole = raw.cast(pl.Int64, strict=False)
     return pl.when(raw == whole).then(whole.cast(pl.String)).otherwise(raw.cast(pl.String))
 
 
 def _numeric(raw: pl.Expr, kind: pl.DataType, source: ExamplesSource) -> tuple[pl.Expr, Checks]:
-    """A number; it is missing also where it is a number that stands for none, written otherwise."""
+    """A number; it is missing also where it is NaN in a column of numbers, or a number that stands for none,
+    written otherwise."""
+    if kind.is_float():
+        raw = raw.fill_nan(None)
     value, checks = number(raw, kind)
     none = pl.Series(source.missing, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
     absent = _is_missing(raw.cast(pl.String), source) | value.is_in(none.implode()).fill_null(value=False)

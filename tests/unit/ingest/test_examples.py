@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -441,3 +443,21 @@ def test_fields_may_have_the_names_of_other_tables_columns(tmp_path: Path) -> No
 
 def test_a_class_may_be_the_empty_text() -> None:
     assert Label(classes=("", "x")).classes == ("", "x")
+
+
+def test_nan_in_a_column_of_numbers_is_missing(tmp_path: Path) -> None:
+    """As tables from pandas have it, in numeric and in categorical fields."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    table = pa.table(
+        {
+            "label": [1, 0, 1],
+            "site": [5.0, float("nan"), 5.5],
+            "price": [float("nan"), 1e308, 1.7e308],
+            "genres": ["x", "y", "x"],
+        }
+    )
+    pq.write_table(table, folder / "a.parquet")
+    result = ingest(tmp_path, path=str(folder), format={"kind": "parquet"})
+    assert [row[1:3] for row in rows_of(result)] == [("5", None), (None, 1e308), ("5.5", 1.7e308)]
+    assert profile_of(result)["fields"]["price"]["mean"] == pytest.approx(1.35e308)
