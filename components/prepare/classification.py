@@ -54,6 +54,7 @@ def run(
     sizes = dict(zip(PARTS, count_PC.sum(axis=1).tolist(), strict=True))
     document: dict[str, Any] = {
         "classes": list(params.classes),
+        "missing": list(params.missing),
         "sizes": sizes,
         "split": {**params.split.model_dump(mode="json"), "sizes": sizes},
         "class_counts": {

@@ -6,7 +6,7 @@ what is served.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -38,6 +38,7 @@ class Scorer:
 
     Attributes:
         classes: in the order of the probabilities.
+        missing: texts that stand for no value, as in the source that the model learned from.
         fields: in the order of the network's rows.
     """
 
@@ -46,14 +47,18 @@ class Scorer:
             pq.ParquetFile(Path(files[name])).read()
             for name in ("fields", "values", "edges", "value_embeddings")
         )
-        self.classes: list[str] = json.loads(Path(files["classes"]).read_text(encoding="utf-8"))["classes"]
+        document = json.loads(Path(files["classes"]).read_text(encoding="utf-8"))
+        self.classes: list[str] = document["classes"]
+        self.missing = frozenset(document["missing"])
         codes: dict[str, dict[str, int]] = {name: {} for name in fields["field"].to_pylist()}
         for row in values.select(["field", "value", "code"]).to_pylist():
             codes[row["field"]][row["value"]] = row["code"]
         lows: dict[str, list[float]] = {name: [] for name in codes}
         for row in edges.to_pylist():
             lows[row["field"]].append(row["low"])
-        self.fields = [Field(row, codes[row["field"]], lows[row["field"]]) for row in fields.to_pylist()]
+        self.fields = [
+            Field(row, codes[row["field"]], lows[row["field"]], self.missing) for row in fields.to_pylist()
+        ]
         vectors = embeddings["embedding"].combine_chunks()
         self._table_RW: NDArray[np.float32] = vectors.flatten().to_numpy().reshape(len(vectors), -1)
         self._first_F = np.cumsum([0, *(field.size for field in self.fields)])
@@ -64,7 +69,8 @@ class Scorer:
 
         Args:
             columns: field → N values; of a categorical field text, of a numeric one numbers, of a
-                multi-valued one lists of text. None is missing, and so are NaN and an empty list.
+                multi-valued one lists of text. None is missing, and so are NaN, an empty list, and what the
+                source has for missing values.
 
         Raises:
             ValueError: a field is missing.
@@ -91,11 +97,15 @@ class Scorer:
 class Field:
     """A field as the dataset's tables describe it: values become codes, codes rows of its table."""
 
-    def __init__(self, row: Mapping[str, Any], codes: Mapping[str, int], lows: Sequence[float]) -> None:
+    def __init__(
+        self, row: Mapping[str, Any], codes: Mapping[str, int], lows: Sequence[float], missing: Set[str]
+    ) -> None:
         self.name: str = row["field"]
         self.kind: str = row["kind"]
         self.size: int = row["size"]
         self._mean = row["pooling"] == "mean"
+        self._missing = missing
+        self._missing_numbers = [number for text in missing for number in _as_number(text)]
         self._text: TextCode = lambda value: codes.get(value, UNKNOWN)
         self._numbers: NumberCodes = partial(_by_quantile, np.array(lows))
         if row["encoding"] == "hashed":
@@ -112,16 +122,19 @@ class Field:
             return np.array([code for several in lists for code in several], dtype=np.int64), lengths
         if self.kind == "numeric":
             number_N = np.array(values, dtype=np.float64)  # None becomes NaN
-            code_N = np.where(np.isnan(number_N), MISSING, self._numbers(number_N))
+            absent_N = np.isnan(number_N) | np.isin(number_N, self._missing_numbers)
+            code_N = np.where(absent_N, MISSING, self._numbers(number_N))
         else:
-            one_by_one = (MISSING if value is None else self._text(value) for value in values)
-            code_N = np.fromiter(one_by_one, dtype=np.int64)
+            code_N = np.fromiter(map(self._one, values), dtype=np.int64)
         return code_N, np.ones(len(values), dtype=np.int64)
 
     def _several(self, texts: Sequence[str | None] | None) -> list[int]:
         if texts is None:
             return [MISSING]
-        return sorted({self._text(value) for value in texts if value is not None}) or [MISSING]
+        return sorted({self._one(value) for value in texts} - {MISSING}) or [MISSING]
+
+    def _one(self, value: str | None) -> int:
+        return MISSING if value is None or value in self._missing else self._text(value)
 
     def pool(self, table_SW: NDArray[np.float32], values: Sequence[Any]) -> NDArray[np.float32]:
         """One row (N, W) for each example."""
@@ -133,6 +146,13 @@ class Field:
         if self._mean:
             pooled_NW /= count_N[:, None].astype(np.float32)
         return pooled_NW
+
+
+def _as_number(text: str) -> list[float]:
+    try:
+        return [float(text)]
+    except ValueError:
+        return []
 
 
 def _by_hash(buckets: int, value: str) -> int:

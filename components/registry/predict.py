@@ -1,6 +1,6 @@
 """Probabilities from the champion of a model that classifies."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from components.core.errors import InvalidInputError
@@ -32,13 +32,14 @@ def predict(model: str, tracking_uri: str, examples: Sequence[Mapping[str, Any]]
     import pandas as pd
 
     fields = _readers(champion)
+    missing_values: Set[str] = champion.unwrap_python_model().scorer.missing
     given = {name for example in examples for name in example}
     missing = [name for name in fields if name not in given]
     if missing:
         raise InvalidInputError(f"examples: got no {', '.join(missing)}; need the fields {', '.join(fields)}")
     columns = {
         name: [
-            _value(read, example.get(name), f"example {place}: {name}")
+            _value(read, example.get(name), f"example {place}: {name}", missing_values)
             for place, example in enumerate(examples, start=1)
         ]
         for name, read in fields.items()
@@ -61,8 +62,8 @@ def _readers(champion: Any) -> dict[str, Callable[[Any], Any]]:
     return readers
 
 
-def _value(read: Callable[[Any], Any], given: Any, place: str) -> Any:
-    if given is None or given == "" or given != given:  # NaN
+def _value(read: Callable[[Any], Any], given: Any, place: str, missing: Set[str]) -> Any:
+    if given is None or given == "" or given != given or (isinstance(given, str) and given in missing):  # NaN
         return None
     try:
         return read(given)

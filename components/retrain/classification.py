@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from components.core import columns
 from components.core.recipe import ClassificationTraining
-from components.data.document import write_document
+from components.data.document import read_document, write_document
 from components.data.parquet import write_table
 from components.rec.classification import ClassificationLearner, build_classifier, build_loss
 from components.rec.classifiers.base import ClassifierModel
@@ -50,7 +50,8 @@ class ClassificationTrainee(Trainee):
         for name in VOCABULARIES:
             shutil.copyfile(self._inputs["dataset"] / name, output / name)
         write_table(_embeddings(model), output / "value_embeddings.parquet")
-        write_document({"classes": list(self.data.classes)}, output / "classes.json")
+        missing = read_document(self._inputs["dataset"] / "preparation.json")["missing"]
+        write_document({"classes": list(self.data.classes), "missing": missing}, output / "classes.json")
         export(model, output / "network.onnx")
 
     def sizes(self) -> dict[str, Any]:

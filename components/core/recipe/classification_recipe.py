@@ -86,6 +86,7 @@ class ClassificationRecipe(Recipe):
                 **common["prepare"],
                 kinds=self.source.kinds(),
                 classes=self.source.label.classes,
+                missing=self.source.missing,
                 expectations=expectations_of(self.quality, *EXAMPLE_TABLES),
                 vocabulary=self.quality.vocabulary,
             ),

@@ -130,6 +130,7 @@ class PrepareExamplesParams(PrepareExamples):
     task: Literal["classification"] = "classification"
     kinds: dict[str, FieldKind] = Field(description="field → what it holds")
     classes: tuple[str, ...] = Field(description="the label's values")
+    missing: tuple[str, ...] = Field(default=("",), description="raw values that stand for none, for serving")
     seed: int
     expectations: tuple[Expectation, ...] = Field(default=(), description="the recipe's, over these tables")
     vocabulary: Values = Values()

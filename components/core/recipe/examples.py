@@ -202,6 +202,11 @@ class SyntheticExamples(Strategy):
     )
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """Values that stand for none."""
+        return ("",)
+
+    @property
     def label(self) -> Label:
         """The classes by number."""
         return Label(classes=tuple(str(place) for place in range(self.num_classes)))

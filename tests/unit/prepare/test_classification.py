@@ -92,6 +92,7 @@ def test_a_dataset_by_hand(tmp_path: Path) -> None:
     sizes = {"train": 4, "valid": 2, "test": 3}
     assert read_document(dataset / "preparation.json") == {
         "classes": ["no", "yes"],
+        "missing": [""],
         "sizes": sizes,
         "split": {"kind": "given", "valid_fraction": 0.1, "sizes": sizes},
         "class_counts": {

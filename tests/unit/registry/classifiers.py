@@ -56,6 +56,7 @@ def write_served(
     table_RW: NDArray[np.float32],
     weight: NDArray[np.float32],
     classes: Sequence[str],
+    missing: Sequence[str] = (),
 ) -> None:
     """The files that `classifier_serving.py` reads, below `place`."""
     write_encoders(encoders, place)
@@ -64,7 +65,7 @@ def write_served(
     vectors = pa.FixedSizeListArray.from_arrays(table_RW.reshape(-1), table_RW.shape[1])
     embeddings = {"field": fields, "code": pa.array(codes, pa.int32()), "embedding": vectors}
     write_table(pa.table(embeddings), place / "value_embeddings.parquet")
-    write_document({"classes": list(classes)}, place / "classes.json")
+    write_document({"classes": list(classes), "missing": list(missing)}, place / "classes.json")
     onnx.save(_linear(len(encoders), table_RW.shape[1], weight), place / "network.onnx")
 
 

@@ -102,6 +102,16 @@ def test_probabilities_are_those_of_a_slow_loop(
     assert scorer.score({name: [] for name in ASKED}).shape == (0, len(classes))
 
 
+def test_what_stands_for_no_value_in_the_source_does_so_here(tmp_path: Path) -> None:
+    encoders = fitted(KINDS, Encodings(), TRAIN)
+    table_RW, weight = table_of(encoders, 4), weights_of(3, 4, 1)
+    write_served(tmp_path, encoders, table_RW, weight, ("0", "1"), missing=("", "NA", "-1"))
+    scorer = scorer_of(tmp_path)
+    nothing = scorer.score({"item": [None], "price": [None], "genres": [None]})
+    found = scorer.score({"item": ["NA"], "price": [-1.0], "genres": [["", "NA"]]})
+    np.testing.assert_array_equal(found, nothing)
+
+
 def test_a_field_that_is_not_there_is_named(tmp_path: Path) -> None:
     write_toy(tmp_path)
     scorer = scorer_of(tmp_path)

@@ -31,7 +31,7 @@ def validate(
     """
     exam = Examination("model", output, docs)
     training = read_training(exam, ClassificationTraining, ("num_fields", "num_values", "classes"))
-    classes = exam.document("classes.json", lambda path: read_keys(path, ["classes"]))["classes"]
+    classes = exam.document("classes.json", lambda path: read_keys(path, ["classes", "missing"]))["classes"]
     fields, *_ = [exam.table(name, schema) for name, schema in _VOCABULARIES.items()]
     table = exam.table("value_embeddings.parquet", _embedding_schema)
     history = read_history(exam)
