@@ -96,7 +96,8 @@ def _decided_loss(policy: Policy, trajectory: pa.Table, search: AutoLoss | Bohb)
         ),
     }  # fmt: skip
     if isinstance(search, AutoLoss) and not per_example:
-        told = list(policy.decision.get("alpha", {}).values())
+        alpha = policy.decision.get("alpha", {})
+        told = [alpha.get(each["kind"]) for each in losses]
         facts["decided weights are the patch's"] = (told == loss.get("weights"), 1, 1)
     if isinstance(search, AutoLoss):
         facts |= _columns(trajectory, {str(each["kind"]) for each in losses}, "losses")
