@@ -19,7 +19,7 @@ from .test_scheduler import Server, server, wait_for, webhook
 __all__ = ["server", "webhook"]  # fixtures
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 # Airflow's scheduler takes a task that is answered before it has seen it waiting for killed, and asks again.
-_HUMAN_S = 5
+_HUMAN_S = 12
 # another seed's model is compared with the champion, and may be worse
 WINS = {"seed": 6, OVERRIDES: ["promotion.margin=-1"]}
 
