@@ -1,5 +1,6 @@
 """What studies of all kinds share: data, models, methods that are compared, and seeds."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -46,7 +47,7 @@ class Setting(Config):
     training: CellTraining = Field(description="of the recipe's section")
 
 
-class Study(Config):
+class Study(Config, ABC):
     """What `recloop study` runs; each kind has one of its own. Read one with
     `components.study.reading.read_study`.
 
@@ -81,9 +82,9 @@ class Study(Config):
         return self
 
     @property
+    @abstractmethod
     def methods_compared(self) -> Sequence[str]:
         """The names of all methods, as settings have them."""
-        raise NotImplementedError
 
     @property
     def folder(self) -> Path:

@@ -1,6 +1,7 @@
 """What recipes of all tasks share."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -36,7 +37,7 @@ class Parameter(Config):
     description: str = Field(default="", description="shown in the trigger form")
 
 
-class Recipe(Config):
+class Recipe(Config, ABC):
     """The whole recipe; each task has one of its own. Read one with
     `components.core.recipe.reading.read_recipe`.
 
@@ -151,9 +152,9 @@ class Recipe(Config):
             return split.valid_fraction > 0 or "valid" in (self.parts or ())
         return isinstance(split, LeaveOneOutSplit) or split.ratio[1] > 0
 
+    @abstractmethod
     def tables(self) -> Collection[str]:
         """The tables that expectations may look at."""
-        raise NotImplementedError
 
     def locations(self) -> dict[str, str]:
         """Input name → absolute URI or pattern of what stages read from outside: the source, and the policy
@@ -183,9 +184,9 @@ class Recipe(Config):
         """Of search and training."""
         return self.seed if self.training.seed is None else self.training.seed
 
+    @abstractmethod
     def stage_params(self) -> dict[str, Config]:
         """Stage name → its parameters."""
-        raise NotImplementedError
 
     @property
     def _registered(self) -> dict[str, str]:

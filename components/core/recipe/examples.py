@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 from components.core.columns import LABEL, PART, PARTS, ROW, TIMESTAMP
 from components.core.recipe.example_quality import ExampleQuality
 from components.core.recipe.source import (
+    AnyIngestParams,
     ColumnRef,
     DelimitedFormat,
-    Fraction,
     JsonLinesFormat,
     ParquetFormat,
     TimestampUnit,
@@ -230,27 +230,9 @@ class SyntheticExamples(Strategy):
 AnyExamples = Annotated[ExamplesSource | SyntheticExamples, Field(discriminator="kind")]
 
 
-class IngestExamplesParams(Config):
+class IngestExamplesParams(AnyIngestParams):
     """Parameters of the ingest stage of a recipe that classifies."""
 
     task: Literal["classification"] = "classification"
     source: AnyExamples
-    max_rejected_fraction: Fraction = Field(
-        default=0.01, description="more unusable rows than this share stop the run"
-    )
-    seed: int
     quality: ExampleQuality = ExampleQuality()
-    deliveries: Annotated[str, Unkeyed()] = Field(
-        default="", description="URI below which the accepted deliveries lie"
-    )
-    model: Annotated[str, Unkeyed()] = Field(
-        default="", description="whose champion's delivery to compare with"
-    )
-    tracking_uri: Annotated[str, Unkeyed()] = Field(default="", description="where it is registered")
-
-    def identity(self) -> dict[str, Any]:
-        """Without the seed for data that is only read: it changes nothing there."""
-        document = super().identity()
-        if not isinstance(self.source, SyntheticExamples):
-            del document["seed"]
-        return document

@@ -196,16 +196,18 @@ class SyntheticSource(Strategy):
 Source = Annotated[FilesSource | SessionsSource | SyntheticSource, Field(discriminator="kind")]
 
 
-class IngestParams(Config):
-    """Parameters of the ingest stage of a recipe that ranks."""
+class AnyIngestParams(Config):
+    """Parameters of the ingest stage.
 
-    task: Literal["ranking"] = "ranking"
-    source: Source
+    Attributes:
+        source: narrowed by the task.
+    """
+
+    source: Strategy
     max_rejected_fraction: Fraction = Field(
         default=0.01, description="more unusable rows than this share stop the run"
     )
     seed: int
-    quality: Quality = Quality()
     deliveries: Annotated[str, Unkeyed()] = Field(
         default="", description="URI below which the accepted deliveries lie"
     )
@@ -217,6 +219,14 @@ class IngestParams(Config):
     def identity(self) -> dict[str, Any]:
         """Without the seed for data that is only read: it changes nothing there."""
         document = super().identity()
-        if not isinstance(self.source, SyntheticSource):
+        if self.source.kind != "synthetic":
             del document["seed"]
         return document
+
+
+class IngestParams(AnyIngestParams):
+    """Parameters of the ingest stage of a recipe that ranks."""
+
+    task: Literal["ranking"] = "ranking"
+    source: Source
+    quality: Quality = Quality()

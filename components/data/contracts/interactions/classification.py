@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from components.core.columns import FILE, LABEL, LINE, PART, REASON, TIMESTAMP
+from components.core.columns import LABEL, PART, TIMESTAMP
 from components.core.gates import Gate
 from components.core.hashing import derive_seed
 from components.core.recipe import IngestExamplesParams
@@ -25,9 +25,9 @@ from components.data.contracts.expectations import (
     not_null,
     row_count,
 )
+from components.data.contracts.interactions.rejected import examine_rejected
 from components.data.document import read_keys
 from components.data.examples import Examples
-from components.data.interactions import REJECTED
 from components.data.normalize import END_OF_TIME
 from components.data.scanning import parts_of, scan_table
 
@@ -57,7 +57,7 @@ def validate(
     """
     exam = Examination("interactions", output, docs)
     table = exam.file("interactions.parquet", schema(params))
-    rejected = exam.table("rejected.parquet", REJECTED)
+    rejected = examine_rejected(exam)
     profile = exam.document("profile.json", lambda path: read_keys(path, _PROFILE))
     kinds = params.source.kinds()
     others = [name for name in table.schema.names if name not in kinds]
@@ -65,11 +65,6 @@ def validate(
         "interactions.parquet",
         (part.to_pandas() for part in parts_of(table, others)),
         _expectations(params, others),
-    )
-    exam.expect(
-        "rejected.parquet",
-        rejected.select([FILE, LINE, REASON]).to_pandas(),
-        [not_null(FILE), not_null(LINE), not_null(REASON), between(LINE, 1, None)],
     )
     exam.facts("interactions.parquet", _field_facts(scan_table(table.path), params))
     exam.require()

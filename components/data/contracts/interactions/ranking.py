@@ -9,12 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from components.core.columns import (
-    FILE,
     ITEM_ID,
-    LINE,
     PART,
     RATING,
-    REASON,
     TIMESTAMP,
     USER_ID,
 )
@@ -36,8 +33,8 @@ from components.data.contracts.expectations import (
     row_count,
     unique,
 )
+from components.data.contracts.interactions.rejected import examine_rejected
 from components.data.document import read_keys
-from components.data.interactions import REJECTED
 from components.data.normalize import END_OF_TIME
 from components.data.parquet import TableFile
 from components.data.scanning import num_out_of_order, parts_by, scan_table
@@ -63,18 +60,13 @@ def validate(
     """
     exam = Examination("interactions", output, docs)
     table = exam.file("interactions.parquet", schema(params))
-    rejected = exam.table("rejected.parquet", REJECTED)
+    rejected = examine_rejected(exam)
     profile = exam.document("profile.json", lambda path: read_keys(path, _PROFILE))
     columns = [name for name in (USER_ID, ITEM_ID, RATING, TIMESTAMP, PART) if name in table.schema.names]
     exam.expect(
         "interactions.parquet",
         (part.to_pandas() for part in parts_by(table, USER_ID, columns)),
         _expectations(params, columns),
-    )
-    exam.expect(
-        "rejected.parquet",
-        rejected.select([FILE, LINE, REASON]).to_pandas(),
-        [not_null(FILE), not_null(LINE), not_null(REASON), between(LINE, 1, None)],
     )
     exam.require()
     interactions = Interactions(scan_table(table.path))
