@@ -5,7 +5,7 @@ import tracemalloc
 import polars as pl
 import pyarrow as pa
 
-from components.data.contracts.interactions.ranking import REJECTED
+from components.data.interactions import REJECTED
 from components.data.formats.raw import Rejected
 from components.ingest.rejected import RejectedRows, count_reasons, first_of
 
