@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +37,8 @@ def read_examples(path: Path) -> list[Example]:
 def _separated(path: Path) -> Iterator[Example]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        if again := [name for name, count in Counter(rows.fieldnames or ()).items() if count > 1]:
+            raise ValueError(f"line 1: got the columns {again} more than once, need each once")
         for row in rows:
             if None in row or None in row.values():
                 need = len(rows.fieldnames or ())
@@ -48,7 +51,12 @@ def _json_lines(path: Path) -> Iterator[Example]:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
-            found = json.loads(line)
+            try:
+                found = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(
+                    f"line {number}: not valid JSON: {error.msg} at character {error.pos + 1}"
+                ) from None
             if not isinstance(found, dict):
                 raise ValueError(f"line {number}: got {line.strip()[:80]}, need a JSON object")
             yield found

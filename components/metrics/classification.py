@@ -17,12 +17,12 @@ BINS: Final = 15  # of equal width, for the calibration error
 def measure(probability_NC: NDArray[np.floating], label_N: Labels) -> dict[str, float]:
     """All metrics over N examples of C classes.
 
-    - auc: chance that a positive scores above a negative, ties counting half; of two classes that of class 1,
-      of several the mean over the classes, each against the rest.
+    - auc: chance that a positive scores above a negative, ties counting half; of two classes that of the
+      second, of several the mean over the classes, each against the rest.
     - logloss: mean −ln p of the label's class, p being at least 1e-15.
-    - ece: expected calibration error, see `calibration_error`; of two classes that of class 1, of several
+    - ece: expected calibration error, see `calibration_error`; of two classes that of the second, of several
       the mean over the classes, each against the rest.
-    - calibration: Σ predicted / Σ observed of class 1; two classes only.
+    - calibration: Σ predicted / Σ observed of the second class; two classes only.
 
     Args:
         probability_NC: rows that add up to 1.
@@ -62,7 +62,7 @@ def per_example(probability_NC: Floats, label_N: Labels) -> dict[str, Floats]:
 
 
 def judged_classes(num_classes: int) -> Sequence[int]:
-    """The classes that stand against the rest: class 1 of two, all of several."""
+    """The classes that stand against the rest: the second of two, all of several."""
     return [1] if num_classes == 2 else range(num_classes)
 
 

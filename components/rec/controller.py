@@ -48,7 +48,7 @@ class ControllerNetwork(nn.Module):
         """
         p_BC = probabilities(logit_BL)
         y_BC = torch.zeros_like(p_BC, requires_grad=False).scatter_(1, label_B[:, None], 1)
-        if logit_BL.shape[1] == 1:  # class 1 says it all
+        if logit_BL.shape[1] == 1:  # the second class says it all
             y_BC, p_BC = y_BC[:, 1:], p_BC[:, 1:]
         output_BT: Tensor = self.output(self.mlp(torch.cat([y_BC, p_BC], dim=1), dropout))
         return output_BT.log_softmax(dim=1)

@@ -114,8 +114,31 @@ def find_training_dataset(params: Named, named: object = None) -> str | None:
 
 
 def find_dataset(params: PrepareParams | PrepareExamplesParams, named: object = None) -> str | None:
-    """The same, where the recipe bounds how the vocabulary may change."""
-    return find_training_dataset(params) if _has_bounds(params.vocabulary) else None
+    """The same, where the recipe bounds how the vocabulary may change.
+
+    Raises:
+        InvalidInputError: the evaluation could not compare with this champion, so nothing need be trained.
+    """
+    has_bounds = _has_bounds(params.vocabulary)
+    uri = find_training_dataset(params) if has_bounds or params.task == "classification" else None
+    if uri is not None and params.task == "classification":
+        _require_comparable(params, read_manifest(uri).params)
+    return uri if has_bounds else None
+
+
+def _require_comparable(params: PrepareExamplesParams, theirs: Mapping[str, Any]) -> None:
+    """A champion is asked about the examples that there are: they must have its fields, and its classes."""
+    problems = []
+    if theirs["classes"] != list(params.classes):
+        problems.append(f"its classes are {theirs['classes']}, the recipe's {list(params.classes)}")
+    lost = [f"{name} ({kind})" for name, kind in theirs["kinds"].items() if params.kinds.get(name) != kind]
+    if lost:
+        problems.append(f"it needs the fields {', '.join(lost)}, which the recipe does not have as such")
+    if problems:
+        raise InvalidInputError(
+            f"registered model {params.model!r}: its champion cannot be compared with: "
+            f"{'; '.join(problems)}; name another model in registry.model, or delete the alias 'champion'"
+        )
 
 
 def find_interactions(params: IngestParams | IngestExamplesParams, named: object = None) -> str | None:

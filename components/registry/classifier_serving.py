@@ -177,7 +177,7 @@ def _network(path: Path) -> Any:
 
 
 def _probabilities(logit_BL: NDArray[np.float32]) -> Floats:
-    """Softmax; one logit is that of class 1, against 0."""
+    """Softmax; one logit is that of the second class, against 0 for the first."""
     logit_BC = logit_BL.astype(np.float64)
     if logit_BC.shape[1] == 1:
         logit_BC = np.concatenate([np.zeros_like(logit_BC), logit_BC], axis=1)

@@ -1,17 +1,24 @@
 """How a classifier is measured and what it must reach."""
 
-from typing import Annotated, Literal, Self
+import math
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.core.recipe.classification import ClassificationMetric
 from components.core.recipe.examples import FieldName
-from components.core.recipe.judgement import AnyEvaluateParams, Evaluation, Promotion, Range
+from components.core.recipe.judgement import AnyEvaluateParams, Evaluation, Promotion, Range, check_reachable
 from components.core.recipe.training import Count
 from components.core.strategy import Config
 
 ExampleMetric = Literal["auc", "logloss", "ece", "calibration"]
 ExampleBaseline = Literal["prior"]
+_ENDS: Final = {
+    "auc": (0.0, 1.0),
+    "logloss": (0.0, math.inf),
+    "ece": (0.0, 1.0),
+    "calibration": (0.0, math.inf),
+}
 
 
 class ExampleEvaluation(Evaluation):
@@ -67,6 +74,11 @@ class ExamplePromotion(Promotion):
     bounds: dict[ExampleMetric, Range] = Field(
         default={}, description="a model outside of these stays a challenger"
     )
+
+    @field_validator("limits", "bounds")
+    @classmethod
+    def _reachable(cls, ranges: dict[ExampleMetric, Range]) -> dict[ExampleMetric, Range]:
+        return check_reachable(ranges, _ENDS)
 
 
 class EvaluateClassifierParams(AnyEvaluateParams):

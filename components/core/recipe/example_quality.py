@@ -31,11 +31,15 @@ class ExampleChanges(Config):
 
 
 class ExampleDelivery(Config):
-    """A delivery by itself. Without a bound a measure is told, and never speaks."""
+    """A delivery by itself. Without a bound a measure is told, and never speaks; `unmatched` has one."""
 
     rarest_class: ShareBound = Field(default=Bound(), description="share of the class that is the rarest")
     duplicates: ShareBound = Field(default=Bound(), description="share of the examples that repeat another")
     nulls: ShareBound = Field(default=Bound(), description="largest share of missing values in a field")
+    unmatched: ShareBound = Field(
+        default=Bound(max=0.5),
+        description="largest share, over the side tables, of examples of which a table knows nothing",
+    )
     age_s: Bound = Field(
         default=Bound(), description="seconds from the last example to the moment of the ingest"
     )

@@ -33,8 +33,8 @@ class Label(Config):
     )
     positive_from: float | None = Field(
         default=None,
-        description="the label is a number, and those from here on are class 1 of two, such as "
-        "ratings from 4",
+        description="the label is a number, and those from here on are class 1, the "
+        "others class 0, such as ratings from 4",
     )
 
     @model_validator(mode="after")
@@ -192,7 +192,7 @@ class SyntheticExamples(Strategy):
     num_items: Annotated[int, Field(ge=2)] = Field(default=500, description="how many items")
     num_classes: Annotated[int, Field(ge=2, le=10)] = Field(default=2, description="classes of the label")
     positive_share: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.2, description="of class 1 where there are two; several classes are alike frequent"
+        default=0.2, description="of the second class where there are two; several classes are alike frequent"
     )
     popularity_exponent: Annotated[float, Field(ge=0, le=5)] = Field(
         default=0.8, description="0: all items alike; about 1: a long tail"

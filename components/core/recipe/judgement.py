@@ -1,6 +1,8 @@
 """How a model is measured and what it must reach: what all tasks share, and the registry."""
 
-from typing import Annotated, Any, Literal, Self
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +13,7 @@ from components.core.strategy import Config, Unkeyed
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of a registered model; MLflow forbids slashes and colons
 Policy = Literal["auto", "approve", "never"]
 Task = Literal["ranking", "classification"]
+MetricT = TypeVar("MetricT", bound=str)
 
 
 class Evaluation(Config):
@@ -32,6 +35,26 @@ class Range(Config):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min: got {self.min:g}, need at most max, {self.max:g}")
         return self
+
+
+def check_reachable(
+    ranges: dict[MetricT, Range], ends: Mapping[str, tuple[float, float]]
+) -> dict[MetricT, Range]:
+    """The ranges themselves; but what a metric can never be is no bound for it.
+
+    Args:
+        ends: the least and the greatest value of each metric, by its name before the @.
+
+    Raises:
+        ValueError: a bound lies beyond them.
+    """
+    for name, bounds in ranges.items():
+        low, high = ends[name.partition("@")[0]]
+        for end, value in (("min", bounds.min), ("max", bounds.max)):
+            if value is not None and not low <= value <= high:
+                need = f"from {low:g} to {high:g}" if high < math.inf else f"of {low:g} or more"
+                raise ValueError(f"{name}: {end}: got {value:g}, need a number {need}")
+    return ranges
 
 
 class Promotion(Config):

@@ -1,10 +1,10 @@
 """How a ranking model is measured and what it must reach."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, field_validator
 
-from components.core.recipe.judgement import AnyEvaluateParams, Evaluation, Promotion, Range
+from components.core.recipe.judgement import AnyEvaluateParams, Evaluation, Promotion, Range, check_reachable
 from components.core.recipe.ranking import MetricName
 from components.core.recipe.training import Count
 from components.core.strategy import Config
@@ -12,6 +12,7 @@ from components.core.strategy import Config
 SliceName = Literal["all", "new_users", "light_users", "heavy_users", "tail_items"]
 BaselineName = Literal["popularity", "item_knn"]
 BeyondAccuracyName = Annotated[str, Field(pattern=r"^(coverage|gini|popularity)@[1-9][0-9]*$")]
+_ENDS: Final = dict.fromkeys(("coverage", "gini", "popularity"), (0.0, 1.0))
 
 
 class RankingEvaluation(Evaluation):
@@ -61,6 +62,11 @@ class RankingPromotion(Promotion):
     bounds: dict[BeyondAccuracyName, Range] = Field(
         default={}, description="beyond accuracy: what coverage@K, gini@K and popularity@K may be"
     )
+
+    @field_validator("bounds")
+    @classmethod
+    def _reachable(cls, ranges: dict[BeyondAccuracyName, Range]) -> dict[BeyondAccuracyName, Range]:
+        return check_reachable(ranges, _ENDS)
 
 
 class EvaluateParams(AnyEvaluateParams):

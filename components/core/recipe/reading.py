@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from components.core.errors import InvalidInputError
-from components.core.recipe import Recipe, recipe_type
+from components.core.recipe import RECIPES, Recipe, recipe_type
 from components.core.recipe.mistakes import describe, did_you_mean, refusal
 from components.core.recipe.yaml import parse_yaml
 from components.core.strategy import Config
@@ -69,8 +69,23 @@ def build_recipe(document: Mapping[str, Any], overrides: Sequence[str] = (), *, 
     except ValidationError as error:
         problems = describe(error, model) | problems
     if problems:
-        raise refusal(f"recipe {place}", problems)
+        raise refusal(f"recipe {place}", _other_task(document, body, len(problems)) | problems)
     return recipe
+
+
+def _other_task(document: Mapping[str, Any], body: Mapping[str, Any], mistakes: int) -> dict[str, str]:
+    """A hint at the task of which a recipe that names none has fewer mistakes."""
+    others = {} if "task" in document else RECIPES
+    for task, model in others.items():
+        if model is recipe_type(document):
+            continue
+        try:
+            model.model_validate({**body, "task": task})
+        except ValidationError as error:
+            if len(describe(error, model)) >= mistakes:
+                continue
+        return {"task": f"task: missing; with task: {task} it has fewer mistakes"}
+    return {}
 
 
 def with_overrides(

@@ -38,9 +38,24 @@ def delivery_gates(
         else "none is missing"
     )
     yield bounds.nulls.judge("nulls", DELIVERY, value, told)
+    yield _unmatched_gate(bounds.unmatched, profile["tables"], len(examples))
     age_s = changes.age(examples, now_s)
     told = "no timestamps" if age_s is None else f"the last example was {duration(age_s)} ago"
     yield bounds.age_s.judge("age_s", DELIVERY, age_s, told)
+
+
+def _unmatched_gate(bound: Bound, tables: Mapping[str, Mapping[str, int]], num_examples: int) -> Gate:
+    """How many examples the side table that knows the fewest of them knows nothing of."""
+    if not tables:
+        return bound.judge("unmatched", DELIVERY, None, "no side tables")
+    worst = max(tables, key=lambda name: tables[name]["unmatched"])
+    value = tables[worst]["unmatched"] / num_examples
+    told = (
+        f"the side table {worst} knows nothing of {value:.2%} of the examples"
+        if value
+        else "every example is in every side table"
+    )
+    return bound.judge("unmatched", DELIVERY, value, told)
 
 
 def change_gates(

@@ -22,7 +22,7 @@ class ClassLoss(ABC):
         """(B,) one loss per example.
 
         Args:
-            logit_BL: one logit for two classes, that of class 1; else one for each class.
+            logit_BL: one logit for two classes, that of the second; else one for each class.
             label_B: int64, the place of each example's class.
         """
 

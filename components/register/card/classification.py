@@ -78,11 +78,15 @@ def _named(verdict: ExampleVerdict, other: str) -> str:
 def _metrics_note(verdict: ExampleVerdict) -> str:
     return (
         f"Over {verdict.num_examples:,} test examples. auc: chance that an example of "
-        f"{'class 1' if len(verdict.classes) == 2 else 'a class'} has a higher probability of it than one "
+        f"{_told_class(verdict)} has a higher probability of it than one "
         "without. logloss: mean −ln p of the label's class; less is better. prior: the shares of train's "
         f"classes. Differences are paired by example, with {100 * verdict.confidence:g} % bootstrap "
         f"intervals ({verdict.resamples:,} resamples). {verdict.metric} decides."
     )
+
+
+def _told_class(verdict: ExampleVerdict) -> str:
+    return f"class {code(verdict.classes[1])}" if len(verdict.classes) == 2 else "a class"
 
 
 def _slices(facts: Facts, verdict: ExampleVerdict) -> Measures | None:
@@ -110,10 +114,13 @@ def _calibration(verdict: ExampleVerdict) -> Measures:
         for name, found in verdict.metrics.items()
         if name in ("ece", "calibration")
     ]
+    note = "ece: how far probabilities are from what happens, on average over 15 bins; 0 is best."
+    if "calibration" in verdict.metrics:
+        predicted = f"what was predicted of {_told_class(verdict)} in sum"
+        note += f" calibration: {predicted}, as a multiple of what was observed; 1 is best."
     return Measures(
         title="Calibration",
-        note="ece: how far probabilities are from what happens, on average over 15 bins; 0 is best. "
-        "calibration: what was predicted of class 1 in sum, as a multiple of what was observed; 1 is best.",
+        note=note,
         table=Table(header=("measure", "this model", "champion", "prior"), rows=rows),
     )
 

@@ -45,7 +45,12 @@ def test_parquet_has_types(tmp_path):
         ("some.csv", "a,b\n1\n", r"line 2: got another number of columns, need 2"),
         ("some.csv", "a,b\n", "holds no example"),
         ("some.jsonl", "[1]\n", r"line 1: got \[1\], need a JSON object"),
-        ("some.jsonl", "{", "some.jsonl: Expecting"),
+        ("some.csv", "a,b,a\n1,2,3\n", r"line 1: got the columns \['a'\] more than once"),
+        (
+            "some.jsonl",
+            '{"a": 1}\n{"a": }\n',
+            "some.jsonl: line 2: not valid JSON: Expecting value at character 7",
+        ),
         ("some.parquet", "x", "some.parquet: "),
     ],
 )

@@ -53,6 +53,10 @@ def test_a_failed_gate_says_what_is_needed(bound, value, told):
             "quality.delivery.nulls: has a bound, which needs source.columns.features",
         ),
         (["quality.previous.popularity.max=1.5"], "quality.previous.popularity: max: got 1.5, need 0 to 1"),
+        (
+            ["promotion.bounds={gini@20: {max: 95}}"],
+            "promotion.bounds: gini@20: max: got 95, need a number from 0 to 1",
+        ),
         (["prepare.split={kind: temporal}"], "'temporal', which needs timestamps; sessions have none"),
     ],
 )

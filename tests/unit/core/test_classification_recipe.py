@@ -96,6 +96,14 @@ def test_where_files_lie_is_no_part_of_the_key() -> None:
             {"promotion": {"guardrails": [{"metric": "auc", "field": "x", "value": "1"}]}},
             "guardrails.0.field: got 'x'",
         ),
+        (
+            {"promotion": {"limits": {"auc": {"min": 55}}}},
+            "promotion.limits: auc: min: got 55, need a number from 0 to 1",
+        ),
+        (
+            {"promotion": {"bounds": {"calibration": {"max": -1}}}},
+            "promotion.bounds: calibration: max: got -1, need a number of 0 or more",
+        ),
         ({"quality": {"previous": {"gap_s": {"min": 0}}}}, "previous.gap_s: has a bound"),
         (
             {
@@ -135,6 +143,15 @@ def test_mistakes_are_told_with_their_place(changes: dict[str, Any], told: str) 
     with pytest.raises(InvalidInputError) as raised:
         build(**changes)
     assert told in str(raised.value)
+
+
+def test_a_recipe_without_a_task_is_told_which_it_looks_like() -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        build_recipe({"name": "clicks", "source": SOURCE}, place="clicks")
+    assert "task: missing; with task: classification it has fewer mistakes" in str(raised.value)
+    with pytest.raises(InvalidInputError) as raised:
+        build_recipe({"name": "r", "source": {"kind": "synthetic", "num_users": "many"}}, place="r")
+    assert "task:" not in str(raised.value)
 
 
 def test_a_policy_is_an_input_of_the_search() -> None:

@@ -57,11 +57,11 @@ def previous_of(result: StageResult) -> str | None:
     return found and found.uri
 
 
-def gate(result: StageResult, name: str) -> Gate:
+def gate(result: StageResult, name: str, subject: str = "against the previous delivery") -> Gate:
     (found,) = (
         gate
         for gate in gates_of(read_manifest(result.uri).validation)
-        if (gate.name, gate.subject) == (name, "against the previous delivery")
+        if (gate.name, gate.subject) == (name, subject)
     )
     return found
 
@@ -96,7 +96,7 @@ def test_other_fields_are_told_and_not_compared(shop: Shop) -> None:
 
 
 def test_a_new_side_table_is_a_new_delivery(shop: Shop) -> None:
-    def deliver(sizes: str) -> StageResult:
+    def deliver(sizes: str, **more: Any) -> StageResult:
         (shop.root / "sites.csv").write_text("site,size\n" + sizes)
         table = {
             "path": str(shop.root / "sites.csv"),
@@ -104,13 +104,19 @@ def test_a_new_side_table_is_a_new_delivery(shop: Shop) -> None:
             "key": "site",
             "fields": {"numeric": {"size": "size"}},
         }
-        return shop.deliver("monday", DAYS["monday"], tables={"sites": table})
+        return shop.deliver("monday", DAYS["monday"], tables={"sites": table}, **more)
 
     first = deliver("a,1\nb,2\n")
     assert deliver("a,1\nb,2\n").skipped
     second = deliver("a,9\nb,2\n")
     assert previous_of(second) == first.uri
     assert gate(second, "drift").told.startswith("the values of size lie ")
+    assert gate(second, "unmatched", "the delivery").value == 0
+    told = "the side table sites knows nothing of 75.00% of the examples; need at most 0.5"
+    third = gate(deliver("b,2\n"), "unmatched", "the delivery")
+    assert (third.outcome, third.told) == ("warned", told)
+    with pytest.raises(GateFailedError, match=r"knows nothing of 75\.00% of the examples; need at most 0\.2"):
+        deliver("b,3\n", quality={"delivery": {"unmatched": {"max": 0.2, "severity": "stop"}}})
 
 
 def test_worlds_of_other_seeds_follow_each_other(shop: Shop) -> None:

@@ -5,8 +5,8 @@ import tracemalloc
 import polars as pl
 import pyarrow as pa
 
-from components.data.interactions import REJECTED
 from components.data.formats.raw import Rejected
+from components.data.interactions import REJECTED
 from components.ingest.rejected import RejectedRows, count_reasons, first_of
 
 

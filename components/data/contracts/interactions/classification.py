@@ -31,7 +31,7 @@ from components.data.examples import Examples
 from components.data.normalize import END_OF_TIME
 from components.data.scanning import parts_of, scan_table
 
-_PROFILE: Final = ("rows", "examples", "classes", "fields", "duplicates")
+_PROFILE: Final = ("rows", "examples", "classes", "fields", "duplicates", "tables")
 _TYPES: Final[Mapping[FieldKind, pa.DataType]] = {
     "categorical": pa.string(),
     "numeric": pa.float64(),

@@ -15,7 +15,7 @@ _NUM_BINS: Final = 20  # of a reliability diagram
 
 
 def roc(findings: Findings) -> Chart | None:
-    """The ROC curve of class 1; None where there are several classes."""
+    """The ROC curve of the second class; None where there are several classes."""
     exam = findings.grades.exam
     if len(exam.classes) > 2:
         return None
