@@ -26,7 +26,10 @@ def learned(share: float | None, what: str) -> Gate:
         what: the test is made of, such as `test pairs`.
     """
     if share is None:
-        told, passed = "what the champion learned from is gone: it may have seen the test", False
+        told, passed = (
+            "nobody can tell what the champion learned of the test: its data is gone, or has other columns",
+            False,
+        )
     else:
         told = f"the champion has learned {100 * share:.2g} % of the {what}"
         passed = share <= MAX_LEARNED

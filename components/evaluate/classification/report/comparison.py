@@ -58,9 +58,11 @@ def _guarded(findings: Findings) -> Iterator[Interval]:
         if rail.field is not None and rail.value is not None:
             found = slices[rail.field, rail.value, rail.metric]
             if found.difference is not None and found.champion:
-                label = f"{metric_name(rail.metric)}, {rail.field} {rail.value} ({found.examples:,})"
-                scale = 100 / found.champion
-                yield _interval(label, rail.metric, found, scale, limit=_limit(rail), percent=True)
+                is_judged = found.examples >= findings.params.promotion.min_slice_examples
+                count = f"{found.examples:,}{'' if is_judged else ', not judged'}"
+                label = f"{metric_name(rail.metric)}, {rail.field} {rail.value} ({count})"
+                limit, scale = _limit(rail) if is_judged else None, 100 / found.champion
+                yield _interval(label, rail.metric, found, scale, limit=limit, percent=True)
 
 
 def _guardrails(findings: Findings) -> tuple[ExampleGuardrail, ...]:
