@@ -68,8 +68,12 @@ test: $(VENV)/.installed-dev $(KUBEFLOW)/.installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	RECLOOP_KUBEFLOW_PYTHON=$(abspath $(KUBEFLOW)/bin/python) $(BIN)/pytest $(PYTEST_ARGS)
+	$(TESTS) --numprocesses auto --dist loadfile $(PARALLEL)
+	$(TESTS) $(PARALLEL:%=--ignore %)
 	$(KUBEFLOW)/bin/pytest tests/pipelines
+
+PARALLEL = tests/unit tests/conformance  # they start no orchestrator and no containers, so they run side by side
+TESTS = RECLOOP_KUBEFLOW_PYTHON=$(abspath $(KUBEFLOW)/bin/python) $(BIN)/pytest $(PYTEST_ARGS)
 
 # What an image is built from is the working tree: a revision that was changed since says so.
 REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)

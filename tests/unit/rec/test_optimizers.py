@@ -88,8 +88,8 @@ def test_the_expansion_equals_the_sum(begin: int, count: int, exponent: float) -
     assert math.isclose(found, expected, rel_tol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(1, 700), min_size=1, max_size=6), st.integers(1, 400))
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=4), st.integers(1, 400))
 def test_being_looked_at_on_the_way_changes_nothing(waits: list[int], first: int) -> None:
     """Weights that are brought up to date in several parts, until long after the moments have faded."""
     often, once = Twins(), Twins()
