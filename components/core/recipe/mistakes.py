@@ -106,6 +106,8 @@ def _walk(location: Sequence[str | int], whole: Schema) -> tuple[list[str], Sche
             node, is_key = node.get("items", {}), True
         elif isinstance(node.get("additionalProperties"), dict):
             node, is_key = node["additionalProperties"], part != "[key]"
+        elif "patternProperties" in node:  # of a mapping whose keys must look like something
+            (node,), is_key = node["patternProperties"].values(), part != "[key]"
         else:
             node, is_key = {}, not str(part).endswith("]")
         if is_key:

@@ -80,6 +80,10 @@ def test_where_files_lie_is_no_part_of_the_key() -> None:
             {"prepare": {"encodings": {"fields": {"age": {"kind": "values"}}}}},
             "prepare.encodings.fields.age.kind: got 'values', but the field is numeric, need quantile",
         ),
+        (
+            {"prepare": {"encodings": {"fields": {"tags": {"kind": "values", "pooling": "sum"}}}}},
+            "prepare.encodings.fields.tags.pooling: unknown key (allowed: kind, min_count)",
+        ),
         ({"prepare": {"encodings": {"fields": {"agee": {"kind": "log2"}}}}}, "there is no such field"),
         ({"training": {"loss": {"kind": "controlled"}}}, "name its policy with search: {kind: policy"),
         ({"training": {"loss": {"kind": "weighted", "weights": [1, 0]}}}, "need one for each of 4"),
