@@ -1,0 +1,1 @@
+"""Learning from a stream: predicted first, then trained on."""

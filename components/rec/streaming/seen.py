@@ -1,0 +1,57 @@
+"""What a stream has shown of each id: how often it came, and its last losses (ESAPN §2.3.2, §2.3.4)."""
+
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor
+
+
+@final
+class Seen:
+    """Frequencies, and first-in-first-out queues of the last T losses, of a growing number of ids.
+
+    Args:
+        num_losses: T.
+    """
+
+    def __init__(self, num_losses: int) -> None:
+        self._loss_NT = torch.zeros(0, num_losses)
+        self._count_N = torch.zeros(0, dtype=torch.int32)
+
+    def extend(self, num_ids: int) -> None:
+        """Know ids up to this number; new ones have not been seen."""
+        fresh = num_ids - len(self._count_N)
+        if fresh > 0:
+            self._loss_NT = torch.cat([self._loss_NT, self._loss_NT.new_zeros(fresh, self._loss_NT.shape[1])])
+            self._count_N = torch.cat([self._count_N, self._count_N.new_zeros(fresh)])
+
+    def frequency(self, id_R: Tensor) -> Tensor:
+        """(R,) int64: how often each has been seen."""
+        return self._count_N[id_R].to(torch.int64)
+
+    def mean_loss(self, id_B: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,) the mean of each id's last T losses, or of as many as there are; and (B,) their number."""
+        number_B = self._count_N[id_B].clamp(max=self._loss_NT.shape[1])
+        return self._loss_NT[id_B].sum(dim=1) / number_B.clamp(min=1), number_B
+
+    def see(self, id_B: Tensor, loss_B: Tensor) -> None:
+        """Enter a batch in its order."""
+        num_losses = self._loss_NT.shape[1]
+        order_B = torch.argsort(id_B, stable=True)
+        sorted_B = id_B[order_B]
+        id_U, repeats_U = torch.unique_consecutive(sorted_B, return_counts=True)
+        first_U = repeats_U.cumsum(0) - repeats_U
+        rank_B = torch.arange(len(id_B)) - first_U.repeat_interleave(repeats_U)
+        place_B = (self._count_N[sorted_B].to(torch.int64) + rank_B) % num_losses
+        last_B = rank_B >= repeats_U.repeat_interleave(repeats_U) - num_losses  # what the queue still holds
+        self._loss_NT[sorted_B[last_B], place_B[last_B]] = loss_B[order_B][last_B]
+        self._count_N[id_U] += repeats_U.to(torch.int32)
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it."""
+        return {"losses": self._loss_NT, "counts": self._count_N}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` gave."""
+        self._loss_NT, self._count_N = state["losses"].clone(), state["counts"].clone()

@@ -1,0 +1,275 @@
+"""Embeddings of many sizes that take no more memory than they say (ESAPN §2.2, §2.3.3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from components.rec.optimizers.base import BETA_1, BETA_2, EPSILON
+from components.rec.weights import prefixed, without_prefix
+
+_SPARE = 1.125  # of a block that has to grow: so much more than is needed
+
+
+@final
+@dataclass(frozen=True)
+class Rows:
+    """The embeddings of a batch, each once.
+
+    Attributes:
+        id_R: whose they are; those of one size stand together, the smallest size first.
+        slot_R: where they stand in their blocks.
+        values: for each size its rows, (R_k, d_k); leaves that take gradients.
+        place_B: which row each of the batch has.
+    """
+
+    id_R: Tensor
+    slot_R: Tensor
+    values: Sequence[Tensor]
+    place_B: Tensor
+
+    @property
+    def counts(self) -> list[int]:
+        """How many there are of each size."""
+        return [len(rows) for rows in self.values]
+
+    @property
+    def size_R(self) -> Tensor:
+        """(R,) int64: the place of each row's size."""
+        return torch.repeat_interleave(torch.tensor(self.counts))
+
+    @torch.no_grad()
+    def enlarged(self, chosen_R: Tensor, maps: Sequence[torch.nn.Linear]) -> "Rows":
+        """These rows as if the chosen ones had the next larger size, e ← W e + b of their sizes' map
+        (§2.3.3). The table stays as it is: whoever forgets the answer has restored everything.
+
+        Args:
+            chosen_R: bool; none of the largest size.
+            maps: from each size to the next.
+        """
+        values, order = [], []
+        grown, grown_from = (
+            self.values[0].new_empty(0, self.values[0].shape[1]),
+            torch.empty(0, dtype=torch.int64),
+        )
+        first = 0
+        for place, rows in enumerate(self.values):
+            chosen = chosen_R[first : first + len(rows)]
+            row_R = torch.arange(first, first + len(rows))
+            values.append(torch.cat([rows[~chosen], grown]))
+            order.append(torch.cat([row_R[~chosen], grown_from]))
+            if place < len(maps):
+                grown, grown_from = maps[place](rows[chosen]), row_R[chosen]
+            first += len(rows)
+        order_R = torch.cat(order)
+        to_R = torch.empty_like(order_R)
+        to_R[order_R] = torch.arange(len(order_R))
+        return Rows(self.id_R[order_R], self.slot_R[order_R], values, to_R[self.place_B])
+
+
+@final
+class _Block:
+    """The embeddings of one size, packed: the first `used` rows, with their Adam moments and clocks.
+
+    Adam is row-wise: a row moves with the steps that touch it, and corrects its moments' bias by their
+    number. So a row that is new, or new in this size, starts like any other.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self.value_CD = torch.empty(0, dim)
+        self.mean_CD = torch.empty(0, dim)
+        self.square_CD = torch.empty(0, dim)
+        self.clock_C = torch.empty(0, dtype=torch.int32)
+        self.owner_C = torch.empty(0, dtype=torch.int32)
+        self.used = 0
+
+    def columns(self) -> dict[str, Tensor]:
+        return {
+            "value": self.value_CD,
+            "mean": self.mean_CD,
+            "square": self.square_CD,
+            "clock": self.clock_C,
+            "owner": self.owner_C,
+        }
+
+    def _set(self, columns: Mapping[str, Tensor]) -> None:
+        self.value_CD, self.mean_CD, self.square_CD = columns["value"], columns["mean"], columns["square"]
+        self.clock_C, self.owner_C = columns["clock"], columns["owner"]
+
+    def _fit(self, used: int) -> None:
+        """Room for so many rows, and not for many more."""
+        room = len(self.owner_C)
+        if used <= room <= max(2 * used, 64):
+            return
+        room = max(int(used * _SPARE), used)
+        kept = min(self.used, used)
+        grown = {}
+        for name, column in self.columns().items():
+            grown[name] = column.new_zeros((room, *column.shape[1:]))
+            grown[name][:kept] = column[:kept]
+        self._set(grown)
+
+    def append(self, owner_N: Tensor, value_ND: Tensor) -> Tensor:
+        """Put in rows that have not been trained in this size; their slots."""
+        start, self_used = self.used, self.used + len(owner_N)
+        self._fit(self_used)
+        place = slice(start, self_used)
+        self.value_CD[place], self.owner_C[place] = value_ND, owner_N.to(torch.int32)
+        self.mean_CD[place], self.square_CD[place], self.clock_C[place] = 0, 0, 0
+        self.used = self_used
+        return torch.arange(start, self_used)
+
+    def remove(self, slot_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Take rows out; the last ones move into the gaps.
+
+        Returns:
+            the ids of those that moved, and their new slots.
+        """
+        left = self.used - len(slot_N)
+        gone_C = torch.zeros(self.used, dtype=torch.bool)
+        gone_C[slot_N] = True
+        to_M = gone_C[:left].nonzero().squeeze(1)
+        from_M = left + (~gone_C[left:]).nonzero().squeeze(1)
+        for column in self.columns().values():
+            column[to_M] = column[from_M]
+        self.used = left
+        moved_M = self.owner_C[to_M].to(torch.int64)
+        self._fit(left)
+        return moved_M, to_M
+
+    @torch.no_grad()
+    def step(self, slot_N: Tensor, gradient_ND: Tensor, learning_rate: float) -> None:
+        """One step of Adam for some rows, each once."""
+        clock_N = self.clock_C[slot_N] + 1
+        mean_ND = torch.lerp(gradient_ND, self.mean_CD[slot_N], BETA_1)
+        square_ND = torch.lerp(gradient_ND.square(), self.square_CD[slot_N], BETA_2)
+        exponent_N1 = clock_N[:, None].to(torch.float64)
+        rate_N1 = (learning_rate * (1 - BETA_2**exponent_N1).sqrt() / (1 - BETA_1**exponent_N1)).float()
+        floor_N1 = (EPSILON * (1 - BETA_2**exponent_N1).sqrt()).float()
+        self.value_CD[slot_N] -= rate_N1 * mean_ND / (square_ND.sqrt() + floor_N1)
+        self.mean_CD[slot_N], self.square_CD[slot_N], self.clock_C[slot_N] = mean_ND, square_ND, clock_N
+
+    def state(self) -> dict[str, Tensor]:
+        return {name: column[: self.used] for name, column in self.columns().items()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self._set({name: column.clone() for name, column in state.items()})
+        self.used = len(self.owner_C)
+
+
+@final
+class SizedTable:
+    """One embedding for each of a growing number of ids, of the size that the id has now.
+
+    Storage is a block for each size, without gaps: a row that leaves its block is replaced by the last one,
+    and blocks that are half empty shrink. So the memory is that of the sizes, but for at most as much spare
+    room as there are rows.
+
+    Args:
+        sizes: D, which ascend.
+        std: standard deviation of an embedding's first values.
+        generator: (CPU) draws them.
+    """
+
+    def __init__(self, sizes: Sequence[int], std: float, *, generator: torch.Generator) -> None:
+        self.sizes = tuple(sizes)
+        self._std, self._generator = std, generator
+        self._blocks = [_Block(size) for size in self.sizes]
+        self._size_N = torch.empty(0, dtype=torch.int8)
+        self._slot_N = torch.empty(0, dtype=torch.int32)
+        self._num_ids = 0
+
+    def __len__(self) -> int:
+        return self._num_ids
+
+    def extend(self, num_ids: int) -> None:
+        """Know ids up to this number; new ones get random embeddings of the smallest size."""
+        fresh = num_ids - self._num_ids
+        if fresh <= 0:
+            return
+        if num_ids > len(self._size_N):
+            room = int(num_ids * _SPARE) + 64
+            for name in ("_size_N", "_slot_N"):
+                old = getattr(self, name)
+                new = old.new_zeros(room)
+                new[: self._num_ids] = old[: self._num_ids]
+                setattr(self, name, new)
+        id_N = torch.arange(self._num_ids, num_ids)
+        value_ND = torch.randn((fresh, self.sizes[0]), generator=self._generator) * self._std
+        self._size_N[id_N] = 0
+        self._slot_N[id_N] = self._blocks[0].append(id_N, value_ND).to(torch.int32)
+        self._num_ids = num_ids
+
+    def size_of(self, id_B: Tensor) -> Tensor:
+        """(B,) int64: the place in `sizes` of each id's size."""
+        return self._size_N[id_B].to(torch.int64)
+
+    def rows(self, id_B: Tensor) -> Rows:
+        """The embeddings of some ids, as leaves for one step."""
+        key_R, place_B = torch.unique(self.size_of(id_B) * self._num_ids + id_B, return_inverse=True)
+        id_R = key_R % self._num_ids
+        slot_R = self._slot_N[id_R].to(torch.int64)
+        counts = torch.bincount(key_R // self._num_ids, minlength=len(self.sizes)).tolist()
+        values = [
+            block.value_CD[slots].requires_grad_()
+            for block, slots in zip(self._blocks, torch.split(slot_R, counts), strict=True)
+        ]
+        return Rows(id_R, slot_R, values, place_B)
+
+    def step(self, rows: Rows, learning_rate: float) -> None:
+        """One step of Adam along the gradients of some rows."""
+        for block, slots, leaf in zip(
+            self._blocks, torch.split(rows.slot_R, rows.counts), rows.values, strict=True
+        ):
+            if leaf.grad is not None and len(slots):
+                block.step(slots, leaf.grad, learning_rate)
+
+    @torch.no_grad()
+    def enlarge(self, id_N: Tensor, maps: Sequence[torch.nn.Linear]) -> None:
+        """Give distinct ids the next larger size: e ← W e + b of their sizes' map (§2.3.3). Moments and
+        clocks begin anew: those of the smaller embedding are of other directions.
+
+        Args:
+            maps: from each size to the next.
+        """
+        size_N = self.size_of(id_N)
+        assert not (size_N == len(self.sizes) - 1).any(), "the largest size has no next one"
+        for place in range(len(self.sizes) - 2, -1, -1):  # from above, so that nobody grows twice
+            ids = id_N[size_N == place]
+            if not len(ids):
+                continue
+            slots, block = self._slot_N[ids].to(torch.int64), self._blocks[place]
+            value_ND = maps[place](block.value_CD[slots])
+            moved_M, to_M = block.remove(slots)
+            self._slot_N[moved_M] = to_M.to(torch.int32)
+            self._slot_N[ids] = self._blocks[place + 1].append(ids, value_ND).to(torch.int32)
+            self._size_N[ids] = place + 1
+
+    def counts(self) -> list[int]:
+        """How many ids have each size (ESAPN Table 2)."""
+        return [block.used for block in self._blocks]
+
+    def bytes(self) -> list[int]:
+        """What each size's embeddings take, spare room included, without optimizer state."""
+        return [block.value_CD.untyped_storage().nbytes() for block in self._blocks]
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it, and the generator's; whose embedding stands where follows from the blocks' owners."""
+        state = {"num_ids": torch.tensor(self._num_ids), "generator": self._generator.get_state()}
+        for size, block in zip(self.sizes, self._blocks, strict=True):
+            state |= prefixed(str(size), block.state())
+        return state
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` gave."""
+        self._num_ids = int(state["num_ids"])
+        self._generator.set_state(state["generator"].cpu())
+        self._size_N = torch.zeros(self._num_ids, dtype=torch.int8)
+        self._slot_N = torch.zeros(self._num_ids, dtype=torch.int32)
+        for place, (size, block) in enumerate(zip(self.sizes, self._blocks, strict=True)):
+            block.load_state(without_prefix(str(size), state))
+            owner_C = block.owner_C.to(torch.int64)
+            self._size_N[owner_C] = place
+            self._slot_N[owner_C] = torch.arange(len(owner_C), dtype=torch.int32)

@@ -1,0 +1,177 @@
+"""ESAPN: two stages for each batch, of which the first leaves nothing but better policies."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from components.rec.classifiers.base import probabilities
+from components.rec.streaming.esapn import EsapnLearner
+from components.rec.streaming.learner import FixedLearner
+from components.rec.streaming.model import SIDES, StreamBatch, StreamModel, losses
+from components.rec.streaming.policy_network import ENLARGE, KEEP, PolicyNetwork
+
+SIZES = (2, 4, 8)
+
+
+def stream(length: int, seed: int = 0, num_classes: int = 2) -> StreamBatch:
+    """New ids come all the time; labels follow from them."""
+    generator = torch.Generator().manual_seed(seed)
+    reach = torch.arange(length) // 3 + 2
+    user_B, item_B = ((torch.rand(length, generator=generator) * reach).to(torch.int64) for _ in range(2))
+    return StreamBatch(user_B, item_B, (user_B * 7 + item_B * 3) % num_classes)
+
+
+def part(whole: StreamBatch, start: int, stop: int) -> StreamBatch:
+    return StreamBatch(whole.user_B[start:stop], whole.item_B[start:stop], whole.label_B[start:stop])
+
+
+class Run:
+    """A learner and the stream that it is given, batch by batch."""
+
+    def __init__(self, whole: StreamBatch, *, seed: int = 1, num_classes: int = 2, size: int = 20) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.whole, self.size, self.done = whole, size, 0
+        model = StreamModel(SIZES, num_classes, 16, 0.1, generator=generator)
+        self.networks = {side: PolicyNetwork(len(SIZES), 50, 8, 16, generator=generator) for side in SIDES}
+        self.learner = EsapnLearner(
+            model,
+            self.networks,
+            self.history,
+            learning_rate=1e-2,
+            policy_learning_rate=1e-2,
+            num_losses=5,
+            generator=generator,
+        )
+
+    def history(self, count: int, generator: torch.Generator) -> StreamBatch | None:
+        if not self.done:
+            return None
+        row_B = torch.randint(self.done, (count,), generator=generator)
+        return StreamBatch(self.whole.user_B[row_B], self.whole.item_B[row_B], self.whole.label_B[row_B])
+
+    def step(self) -> Tensor:
+        batch = part(self.whole, self.done, self.done + self.size)
+        found = self.learner.learn(batch)
+        self.done += self.size
+        return found
+
+    def state(self) -> dict[str, Tensor]:
+        return {name: tensor.clone() for name, tensor in self.learner.state().items()}
+
+
+@pytest.mark.parametrize("num_classes", [2, 5])
+def test_a_killed_learner_goes_on_with_the_same_bits(num_classes: int) -> None:
+    whole = stream(200, num_classes=num_classes)
+    run, other = (Run(whole, seed=seed, num_classes=num_classes) for seed in (1, 2))
+    for _ in range(4):
+        run.step()
+    other.learner.load_state(run.state())
+    other.done = run.done
+    for _ in range(5):
+        ours, theirs = run.step(), other.step()
+        assert ours.shape == (20, num_classes)
+        assert torch.equal(ours, theirs)
+    ended, theirs_ended = run.state(), other.state()
+    assert ended.keys() == theirs_ended.keys()
+    assert all(torch.equal(ended[name], theirs_ended[name]) for name in ended)
+
+
+def test_policies_learn_without_a_trace_in_tables_and_weights() -> None:
+    run = Run(stream(200))
+    for _ in range(4):
+        run.step()
+    before = run.state()
+    past = run.history(30, torch.Generator().manual_seed(5))
+    assert past is not None
+    run.learner._learn_policies(past)
+    after = run.state()
+    changed = {name.partition(".")[0] for name in after if not torch.equal(after[name], before[name])}
+    assert changed == {"policy", "policy_optimizer", "generator"}
+
+
+def test_the_gradient_is_that_of_the_rewarded_chance() -> None:
+    """Eq. 2, 6: −mean over the batch of R ln Φ(a|s), by hand."""
+    run = Run(stream(200))
+    for _ in range(5):
+        run.step()
+    past = run.history(25, torch.Generator().manual_seed(5))
+    assert past is not None
+    learner, model = run.learner, run.learner.model
+    state = learner._generator.get_state()
+    actions: dict[str, Tensor] = {}
+    rows, tried = model.rows(past), {}
+    for side in SIDES:
+        log_R2 = run.networks[side](learner._seen[side].frequency(rows[side].id_R), rows[side].size_R)
+        actions[side] = torch.multinomial(log_R2.exp().detach(), 1, generator=learner._generator).squeeze(1)
+        tried[side] = rows[side].enlarged(actions[side] == ENLARGE, model.maps(side))
+    with torch.no_grad():
+        loss_B = losses(model(tried), past.label_B)
+    expected = {}
+    for side in SIDES:
+        total = torch.zeros(())
+        for place, number in enumerate(past.ids(side).tolist()):
+            of_row = rows[side].id_R.tolist().index(number)
+            mean, count = learner._seen[side].mean_loss(torch.tensor([number]))
+            reward = mean[0] - loss_B[place] if count[0] else torch.zeros(())
+            frequency = learner._seen[side].frequency(torch.tensor([number]))
+            log_12 = run.networks[side](frequency, rows[side].size_R[of_row][None])
+            total = total - reward * log_12[0, actions[side][of_row]] / len(past)
+        expected[side] = torch.autograd.grad(total, run.networks[side].output.weight)[0]
+    learner._generator.set_state(state)
+    learner._learn_policies(past)
+    for side in SIDES:
+        assert torch.allclose(run.networks[side].output.weight.grad, expected[side], atol=1e-6)
+
+
+def test_the_likelier_action_is_taken_once_for_each_id() -> None:
+    whole = stream(200)
+    run = Run(whole)
+    for _ in range(3):
+        run.step()
+    model, batch = run.learner.model, part(whole, 60, 80)
+    model.know(batch)
+    for side in SIDES:
+        run.learner._seen[side].extend(len(model.tables[side]))
+        with torch.no_grad():
+            run.networks[side].output.bias.copy_(torch.tensor([0.0, 9.0]))
+    before = {side: model.tables[side].size_of(batch.ids(side)) for side in SIDES}
+    run.learner._grow(batch)
+    for side in SIDES:
+        after = model.tables[side].size_of(batch.ids(side))
+        assert torch.equal(after, (before[side] + 1).clamp(max=len(SIZES) - 1))
+
+
+def test_of_the_largest_size_there_is_nothing_to_choose() -> None:
+    network = PolicyNetwork(3, 10, 4, 8, generator=torch.Generator().manual_seed(1))
+    log_S2 = network(torch.tensor([0, 5, 1000]), torch.tensor([0, 1, 2]))
+    assert torch.allclose(log_S2.exp().sum(dim=1), torch.ones(3))
+    assert log_S2[2, ENLARGE] == -torch.inf
+    assert log_S2[2, KEEP] == 0
+    assert (log_S2[:2] > -torch.inf).all()
+    assert torch.equal(
+        network(torch.tensor([9]), torch.tensor([0])), network(torch.tensor([1000]), torch.tensor([0]))
+    )
+
+
+@pytest.mark.parametrize("num_classes", [2, 5])
+def test_predictions_come_from_before_the_training(num_classes: int) -> None:
+    whole = stream(100, num_classes=num_classes)
+    model = StreamModel((8,), num_classes, 16, 0.1, generator=torch.Generator().manual_seed(1))
+    learner = FixedLearner(model, 1e-2)
+    learner.learn(part(whole, 0, 40))
+    batch = part(whole, 40, 80)
+    model.know(batch)
+    with torch.no_grad():
+        before = probabilities(model(model.rows(batch)))
+    assert torch.equal(learner.learn(batch), before)
+    with torch.no_grad():
+        assert not torch.allclose(probabilities(model(model.rows(batch))), before)
+
+
+def test_losses_are_those_of_the_equations() -> None:
+    logit = torch.tensor([[0.3], [-1.2]])
+    assert torch.allclose(
+        losses(logit, torch.tensor([1, 0])), (logit.squeeze(1).sigmoid() - torch.tensor([1.0, 0.0])) ** 2
+    )
+    logit = torch.tensor([[0.3, 1.0, -2.0]])
+    assert torch.allclose(losses(logit, torch.tensor([1])), -(logit.exp() / logit.exp().sum()).log()[:, 1])

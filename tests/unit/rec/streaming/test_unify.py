@@ -1,0 +1,67 @@
+"""Embeddings of many sizes as vectors of one."""
+
+import torch
+
+from components.rec.streaming.unify import Unify
+
+SIZES = (2, 3, 5)
+
+
+def build() -> Unify:
+    return Unify(SIZES, generator=torch.Generator().manual_seed(1))
+
+
+def test_each_embedding_goes_through_the_maps_that_are_left() -> None:
+    unify = build()
+    unify.mean_KW.copy_(torch.arange(15).reshape(3, 5) / 10)
+    unify.variance_KW.copy_(torch.arange(15).reshape(3, 5) / 5 + 1)
+    generator = torch.Generator().manual_seed(2)
+    values = [
+        torch.randn(count, size, generator=generator) for count, size in zip((2, 1, 3), SIZES, strict=True)
+    ]
+    expected = []
+    for place, rows in enumerate(values):
+        for row in rows:
+            vector = row
+            for layer in unify.maps[place:]:
+                vector = layer.weight @ vector + layer.bias
+            normal = (vector - unify.mean_KW[place]) / torch.sqrt(unify.variance_KW[place] + 1e-5)
+            expected.append(torch.tanh(normal * unify.scale_W + unify.shift_W))
+    assert torch.allclose(unify(values), torch.stack(expected), atol=1e-6)
+
+
+def test_statistics_are_pooled_by_size() -> None:
+    unify, generator = build(), torch.Generator().manual_seed(2)
+    none = [torch.zeros(0, size) for size in SIZES]
+    batches = [torch.randn(count, 3, generator=generator) * 2 + 1 for count in (5, 1, 30)]
+    for batch in batches:
+        unify([none[0], batch, none[2]], remember=True)
+    mapped = unify.maps[1](torch.cat(batches))
+    variance, mean = torch.var_mean(mapped, dim=0, correction=0)
+    assert torch.allclose(unify.mean_KW[1], mean, atol=1e-5)
+    assert torch.allclose(unify.variance_KW[1], variance, atol=1e-4)
+    assert unify.num_K.tolist() == [0, 36, 0]
+    for place in (0, 2):
+        assert torch.equal(unify.mean_KW[place], torch.zeros(5))
+        assert torch.equal(unify.variance_KW[place], torch.ones(5))
+    before = unify.mean_KW.clone()
+    unify([none[0], batches[0], none[2]])
+    assert torch.equal(unify.mean_KW, before)
+
+
+def test_maps_begin_as_rotations() -> None:
+    for layer in build().maps:
+        gram = layer.weight.T @ layer.weight
+        assert torch.allclose(gram, torch.eye(len(gram)), atol=1e-5)
+        assert not layer.bias.any()
+
+
+def test_growing_changes_what_is_predicted_by_the_norm_alone() -> None:
+    """W e + b goes the rest of the same way."""
+    unify = build()
+    rows = torch.randn(4, 2, generator=torch.Generator().manual_seed(2))
+    none = [torch.zeros(0, size) for size in SIZES]
+    small, grown = [rows, none[1], none[2]], [none[0], unify.maps[0](rows), none[2]]
+    assert torch.allclose(unify(small), unify(grown), atol=1e-6)
+    unify.variance_KW[1] *= 4
+    assert not torch.allclose(unify(small), unify(grown), atol=1e-2)
