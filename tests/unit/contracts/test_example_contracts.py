@@ -66,6 +66,7 @@ def examples(root: Path) -> None:
         "classes": {"no": 3, "yes": 2, "perhaps": 0},
         "fields": fields,
         "duplicates": 1,
+        "tables": {"sites": {"rows": 2, "unmatched": 1}, "ads": {"rows": 9, "unmatched": 0}},
     }
     write_document(profile, root / "profile.json")
 
@@ -175,6 +176,7 @@ def test_a_delivery_by_itself(tmp_path: Path) -> None:
         "rarest_class": (0, "warned"),
         "duplicates": (1 / 5, "passed"),
         "nulls": (1 / 5, "warned"),
+        "unmatched": (1 / 5, "passed"),
         "age_s": (60, "passed"),
     }
     assert found["missing_classes"].told == "no example is of the classes perhaps; need at most 0"
