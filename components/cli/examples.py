@@ -27,7 +27,7 @@ def read_examples(path: Path) -> list[Example]:
         examples = list(read(path))
     except FileNotFoundError:
         raise InvalidInputError(f"--input: there is no file {path}") from None
-    except (OSError, ValueError) as error:  # those of Arrow, of JSON and of Unicode are ValueErrors
+    except (OSError, ValueError, csv.Error) as error:  # those of Arrow, JSON and Unicode are ValueErrors
         raise InvalidInputError(f"{path}: {error}") from error
     if not examples:
         raise InvalidInputError(f"{path}: holds no example")

@@ -117,7 +117,8 @@ def find_dataset(params: PrepareParams | PrepareExamplesParams, named: object = 
     """The same, where the recipe bounds how the vocabulary may change.
 
     Raises:
-        InvalidInputError: the evaluation could not compare with this champion, so nothing need be trained.
+        InvalidInputError: the evaluation could not compare with this champion, so nothing need be trained. (A
+            dataset that is there already asks for no champion; then it is the evaluation that refuses.)
     """
     has_bounds = _has_bounds(params.vocabulary)
     uri = find_training_dataset(params) if has_bounds or params.task == "classification" else None

@@ -1,9 +1,13 @@
 """What labelled examples must be like, beyond the built-in contracts."""
 
-from pydantic import Field
+from typing import Final
+
+from pydantic import Field, field_validator
 
 from components.core.recipe.quality import Bound, Expectation, ShareBound
 from components.core.strategy import Config
+
+_MAX_UNMATCHED: Final = 0.5
 
 
 class ExampleChanges(Config):
@@ -37,12 +41,21 @@ class ExampleDelivery(Config):
     duplicates: ShareBound = Field(default=Bound(), description="share of the examples that repeat another")
     nulls: ShareBound = Field(default=Bound(), description="largest share of missing values in a field")
     unmatched: ShareBound = Field(
-        default=Bound(max=0.5),
-        description="largest share, over the side tables, of examples of which a table knows nothing",
+        default=Bound(max=_MAX_UNMATCHED),
+        description="largest share, over the side tables, of examples that a table knows nothing of; at most "
+        f"{_MAX_UNMATCHED:g} unless a bound is given",
     )
     age_s: Bound = Field(
         default=Bound(), description="seconds from the last example to the moment of the ingest"
     )
+
+    @field_validator("unmatched")
+    @classmethod
+    def _is_bounded(cls, bound: Bound) -> Bound:
+        """A severity alone leaves the bound as it is."""
+        if bound.min is None and bound.max is None:
+            return bound.model_copy(update={"max": _MAX_UNMATCHED})
+        return bound
 
 
 class Values(Config):

@@ -46,14 +46,17 @@ def check_reachable(
         ends: the least and the greatest value of each metric, by its name before the @.
 
     Raises:
-        ValueError: a bound lies beyond them.
+        ValueError: bounds lie beyond them; a line for each.
     """
+    problems = []
     for name, bounds in ranges.items():
         low, high = ends[name.partition("@")[0]]
         for end, value in (("min", bounds.min), ("max", bounds.max)):
             if value is not None and not low <= value <= high:
                 need = f"from {low:g} to {high:g}" if high < math.inf else f"of {low:g} or more"
-                raise ValueError(f"{name}: {end}: got {value:g}, need a number {need}")
+                problems.append(f"{name}: {end}: got {value:g}, need a number {need}")
+    if problems:
+        raise ValueError("\n".join(problems))
     return ranges
 
 

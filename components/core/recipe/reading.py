@@ -67,18 +67,18 @@ def build_recipe(document: Mapping[str, Any], overrides: Sequence[str] = (), *, 
     try:
         recipe = model.model_validate(body)
     except ValidationError as error:
-        problems = describe(error, model) | problems
+        found = describe(error, model)
+        raise refusal(f"recipe {place}", _other_task(body, len(found)) | found | problems) from error
     if problems:
-        raise refusal(f"recipe {place}", _other_task(document, body, len(problems)) | problems)
+        raise refusal(f"recipe {place}", problems)
     return recipe
 
 
-def _other_task(document: Mapping[str, Any], body: Mapping[str, Any], mistakes: int) -> dict[str, str]:
+def _other_task(body: Mapping[str, Any], mistakes: int) -> dict[str, str]:
     """A hint at the task of which a recipe that names none has fewer mistakes."""
-    others = {} if "task" in document else RECIPES
-    for task, model in others.items():
-        if model is recipe_type(document):
-            continue
+    if "task" in body:
+        return {}
+    for task, model in RECIPES.items():
         try:
             model.model_validate({**body, "task": task})
         except ValidationError as error:

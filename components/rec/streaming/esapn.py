@@ -25,9 +25,11 @@ class EsapnLearner(FixedLearner):
     An id that is in a batch several times is in one state and takes one action.
 
     Args:
+        networks: the policy of users, and that of items.
         history: so many random interactions of the stream before this batch; None where there are none.
+        learning_rate, policy_learning_rate: Adam's, of the model and of the networks (α_P of eq. 7).
         num_losses: T of eq. 2.
-        seed: of the sampled actions and history batches.
+        generator: (CPU) draws actions and history batches.
     """
 
     def __init__(

@@ -20,7 +20,8 @@ SIDES: Final[tuple[Side, Side]] = ("user", "item")
 @final
 @dataclass(frozen=True)
 class StreamBatch:
-    """B interactions, in the order of the stream."""
+    """B interactions, in the order of the stream. Ids are dense by first appearance: a table has an embedding
+    for every id up to the largest that it has seen."""
 
     user_B: Tensor
     item_B: Tensor

@@ -21,8 +21,8 @@ class Seen:
 
     def extend(self, num_ids: int) -> None:
         """Know ids up to this number; new ones have not been seen."""
-        fresh = num_ids - len(self._count_N)
-        if fresh > 0:
+        if num_ids > len(self._count_N):
+            fresh = num_ids + num_ids // 8 - len(self._count_N)  # and some more: most batches have new ids
             self._loss_NT = torch.cat([self._loss_NT, self._loss_NT.new_zeros(fresh, self._loss_NT.shape[1])])
             self._count_N = torch.cat([self._count_N, self._count_N.new_zeros(fresh)])
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from components.rec.mlp import fully_connected
 
 _WINDOW: Final = 2000.0  # rows that the running statistics go back, about
+_PRIOR: Final = 32.0  # rows that the smaller size's statistics count for where a size's own begin
 _EPSILON: Final = 1e-5
 
 
@@ -23,7 +24,8 @@ class Unify(nn.Module):
     what the maps make of it.
 
     A departure: the statistics are running ones, in training too, over the last rows of that size. A batch
-    has a handful of some size, whose own mean and variance say little and are not those that are served.
+    has a handful of some size, whose own mean and variance say little and are not those that are served. A
+    size that nobody had yet has those of the next smaller one: whoever grows into it is first seen as before.
 
     The maps begin as rotations into more dimensions. Torch's own initial values shrink a vector at each map
     and add one that is the same for all, beside which the smallest embeddings vanish.
@@ -59,12 +61,18 @@ class Unify(nn.Module):
         parts = torch.split(mapped, [len(rows) for rows in values])
         if remember:
             self._remember(parts)
-        deviation_KW = torch.sqrt(self.variance_KW + _EPSILON)
-        normal = [
-            (rows_RW - mean_W) / deviation_W
-            for rows_RW, mean_W, deviation_W in zip(parts, self.mean_KW, deviation_KW, strict=True)
-        ]
+        normal = [self._normal(place, rows_RW) for place, rows_RW in enumerate(parts)]
         return torch.tanh(torch.cat(normal) * self.scale_W + self.shift_W)
+
+    def _normal(self, place: int, rows_RW: Tensor) -> Tensor:
+        known = self._known(place)
+        return (rows_RW - self.mean_KW[known]) / torch.sqrt(self.variance_KW[known] + _EPSILON)
+
+    def _known(self, place: int) -> int:
+        """The size whose statistics one goes by: itself, or the next smaller one that has any."""
+        while place and not self.num_K[place]:
+            place -= 1
+        return place
 
     @torch.no_grad()
     def _remember(self, parts: Sequence[Tensor]) -> None:
@@ -74,6 +82,9 @@ class Unify(nn.Module):
                 continue
             variance_W, mean_W = torch.var_mean(rows_RW, dim=0, correction=0)
             before = min(float(self.num_K[place]), _WINDOW)
+            if not before and (known := self._known(place)) != place:
+                self.mean_KW[place], self.variance_KW[place] = self.mean_KW[known], self.variance_KW[known]
+                before = _PRIOR
             share = len(rows_RW) / (before + len(rows_RW))
             apart_W = mean_W - self.mean_KW[place] if before else torch.zeros_like(mean_W)
             between_W = share * (1 - share) * apart_W.square()

@@ -156,6 +156,10 @@ def test_a_recipe_without_a_task_is_told_which_it_looks_like() -> None:
     with pytest.raises(InvalidInputError) as raised:
         build_recipe({"name": "r", "source": {"kind": "synthetic", "num_users": "many"}}, place="r")
     assert "task:" not in str(raised.value)
+    misspelt = {"name": "r", "source": {"kind": "synthetic"}, "registry": {"model": "${modle}"}}
+    with pytest.raises(InvalidInputError) as raised:
+        build_recipe(misspelt, place="r")
+    assert "task:" not in str(raised.value)
 
 
 def test_a_policy_is_an_input_of_the_search() -> None:

@@ -49,7 +49,9 @@ def forests(findings: Findings) -> Iterator[Forest]:
     )
     rows = list(_guarded(findings))
     if rows:
-        yield forest("Guardrails over slices", "lead in %", rows, note="Dashed: the guardrail.")
+        judged = any(row.limit is not None for row in rows)
+        note = "Dashed: the guardrail." if judged else ""
+        yield forest("Guardrails over slices", "lead in %", rows, note=note)
 
 
 def _guarded(findings: Findings) -> Iterator[Interval]:

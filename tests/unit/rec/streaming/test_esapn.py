@@ -126,19 +126,28 @@ def test_the_gradient_is_that_of_the_rewarded_chance() -> None:
 def test_the_likelier_action_is_taken_once_for_each_id() -> None:
     whole = stream(200)
     run = Run(whole)
-    for _ in range(3):
-        run.step()
-    model, batch = run.learner.model, part(whole, 60, 80)
+    model, batch = run.learner.model, part(whole, 60, 100)
     model.know(batch)
     for side in SIDES:
         run.learner._seen[side].extend(len(model.tables[side]))
+        run.learner._seen[side].see(batch.ids(side), torch.zeros(40))
+        model.tables[side].enlarge(torch.arange(0, len(model.tables[side]), 2), model.maps(side))
         with torch.no_grad():
-            run.networks[side].output.bias.copy_(torch.tensor([0.0, 9.0]))
-    before = {side: model.tables[side].size_of(batch.ids(side)) for side in SIDES}
-    run.learner._grow(batch)
-    for side in SIDES:
-        after = model.tables[side].size_of(batch.ids(side))
-        assert torch.equal(after, (before[side] + 1).clamp(max=len(SIZES) - 1))
+            run.networks[side].output.weight *= 20  # states differ in what is likelier
+    for _ in range(2):
+        expected = {}
+        for side in SIDES:
+            ids = batch.ids(side)
+            size_B = model.tables[side].size_of(ids)
+            log_B2 = run.networks[side](run.learner._seen[side].frequency(ids), size_B)
+            expected[side] = size_B + (log_B2[:, ENLARGE] > log_B2[:, KEEP])
+        grown = [bool((expected[s] != model.tables[s].size_of(batch.ids(s))).any()) for s in SIDES]
+        kept = [bool((expected[s] == model.tables[s].size_of(batch.ids(s))).any()) for s in SIDES]
+        run.learner._grow(batch)
+        for side in SIDES:
+            assert torch.equal(model.tables[side].size_of(batch.ids(side)), expected[side])
+        assert any(grown)
+        assert any(kept)
 
 
 def test_of_the_largest_size_there_is_nothing_to_choose() -> None:

@@ -100,7 +100,7 @@ def test_what_is_enlarged_for_the_time_being_is_what_growing_would_give(
 ) -> None:
     table, maps = table_of(NUM_IDS), some_maps()
     table.enlarge(torch.tensor(sorted(set(first))), maps)
-    before = table.state()
+    before = {name: tensor.clone() for name, tensor in table.state().items()}
     rows = table.rows(torch.tensor(ids))
     chosen_R = torch.tensor(chosen)[: len(rows.id_R)] & (rows.size_R < len(SIZES) - 1)
     tried = rows.enlarged(chosen_R, maps)

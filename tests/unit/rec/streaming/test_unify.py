@@ -13,6 +13,7 @@ def build() -> Unify:
 
 def test_each_embedding_goes_through_the_maps_that_are_left() -> None:
     unify = build()
+    unify.num_K.fill_(100)
     unify.mean_KW.copy_(torch.arange(15).reshape(3, 5) / 10)
     unify.variance_KW.copy_(torch.arange(15).reshape(3, 5) / 5 + 1)
     generator = torch.Generator().manual_seed(2)
@@ -33,20 +34,30 @@ def test_each_embedding_goes_through_the_maps_that_are_left() -> None:
 def test_statistics_are_pooled_by_size() -> None:
     unify, generator = build(), torch.Generator().manual_seed(2)
     none = [torch.zeros(0, size) for size in SIZES]
-    batches = [torch.randn(count, 3, generator=generator) * 2 + 1 for count in (5, 1, 30)]
+    batches = [torch.randn(count, 2, generator=generator) * 2 + 1 for count in (5, 1, 30)]
     for batch in batches:
-        unify([none[0], batch, none[2]], remember=True)
-    mapped = unify.maps[1](torch.cat(batches))
+        unify([batch, none[1], none[2]], remember=True)
+    mapped = unify.maps[1](unify.maps[0](torch.cat(batches)))
     variance, mean = torch.var_mean(mapped, dim=0, correction=0)
-    assert torch.allclose(unify.mean_KW[1], mean, atol=1e-5)
-    assert torch.allclose(unify.variance_KW[1], variance, atol=1e-4)
-    assert unify.num_K.tolist() == [0, 36, 0]
-    for place in (0, 2):
-        assert torch.equal(unify.mean_KW[place], torch.zeros(5))
-        assert torch.equal(unify.variance_KW[place], torch.ones(5))
+    assert torch.allclose(unify.mean_KW[0], mean, atol=1e-5)
+    assert torch.allclose(unify.variance_KW[0], variance, atol=1e-4)
+    assert unify.num_K.tolist() == [36, 0, 0]
     before = unify.mean_KW.clone()
-    unify([none[0], batches[0], none[2]])
+    unify([batches[0], none[1], none[2]])
     assert torch.equal(unify.mean_KW, before)
+
+
+def test_a_size_that_nobody_had_is_seen_as_the_one_below() -> None:
+    unify, generator = build(), torch.Generator().manual_seed(2)
+    none = [torch.zeros(0, size) for size in SIZES]
+    rows = torch.randn(40, 2, generator=generator) * 0.01
+    unify([rows, none[1], none[2]], remember=True)
+    grown = unify.maps[0](rows)
+    seen = unify([rows, none[1], none[2]])
+    assert torch.allclose(unify([none[0], grown, none[2]]), seen, atol=1e-5)
+    assert torch.allclose(unify([none[0], none[1], unify.maps[1](grown)]), seen, atol=1e-5)
+    unify([none[0], grown[:1], none[2]], remember=True)  # one row does not make a deviation
+    assert (unify([none[0], grown, none[2]]) - seen).abs().max() < 0.15
 
 
 def test_maps_begin_as_rotations() -> None:
@@ -63,5 +74,6 @@ def test_growing_changes_what_is_predicted_by_the_norm_alone() -> None:
     none = [torch.zeros(0, size) for size in SIZES]
     small, grown = [rows, none[1], none[2]], [none[0], unify.maps[0](rows), none[2]]
     assert torch.allclose(unify(small), unify(grown), atol=1e-6)
+    unify.num_K.fill_(100)
     unify.variance_KW[1] *= 4
     assert not torch.allclose(unify(small), unify(grown), atol=1e-2)
