@@ -116,6 +116,20 @@ def test_the_report_is_whole_offline_and_reproducible(loop):
     assert first == {path.name: path.read_bytes() for path in output.iterdir()}
 
 
+def test_a_guardrail_that_is_not_judged_has_no_line(loop):
+    world = World(loop, ("no", "yes")).publish()
+    world.inputs["champion"] = world.inputs["model"]
+    rails = [{"metric": "auc", "field": "item", "value": "a"}]
+    judged, told = (
+        (world.evaluate(guardrails=rails, min_slice_examples=count) / "report.html").read_text()
+        for count in (2, 10_000)
+    )
+    assert "Dashed: the guardrail." in judged
+    assert ", not judged)" not in judged
+    assert "Dashed: the guardrail." not in told
+    assert ", not judged)" in told
+
+
 def test_several_classes_without_search_or_slices_still_give_a_report(loop):
     world = World(loop, ("1", "2", "3")).publish()
     (world.loop.root / "policy" / "policy.json").write_text(
