@@ -1,6 +1,6 @@
 # make run [RECIPE=demo] [SET="training.model.dim=32 seed=7"]   one recipe, as a real Airflow DAG run
 # make up [AIRFLOW_PORT=8080] [MLFLOW_PORT=5000]                Airflow and the MLflow UI, until Ctrl-C
-# make test                                                     lint, types, layers, tests
+# make test [WORKERS=2]                                         lint, types, layers, tests
 # make images [DOCKER=docker] [TAG=0.1.0] [IMAGES="data airflow"] build the container images, recloop-<image>:<tag>
 # make sbom [TAG=0.1.0]                                         what the images hold, as CycloneDX: build/sbom/
 # make lock                                                     resolve anew what the images hold
@@ -18,6 +18,7 @@ SET ?=
 AIRFLOW_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 PYTEST_ARGS ?=
+WORKERS ?= 2
 DOCKER ?= docker
 IMAGES ?= data training airflow mlflow
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -68,7 +69,7 @@ test: $(VENV)/.installed-dev $(KUBEFLOW)/.installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(TESTS) --numprocesses auto --dist loadfile $(PARALLEL) || $(NONE_CHOSEN)
+	$(TESTS) --numprocesses $(WORKERS) --dist loadfile $(PARALLEL) || $(NONE_CHOSEN)
 	$(TESTS) $(PARALLEL:%=--ignore %) || $(NONE_CHOSEN)
 	$(KUBEFLOW)/bin/pytest tests/pipelines
 
