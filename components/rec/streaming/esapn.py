@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from components.rec.optimizers.dense import DenseAdam
-from components.rec.streaming.learner import FixedLearner
+from components.rec.streaming.learner import StreamLearner
 from components.rec.streaming.model import SIDES, Side, StreamBatch, StreamModel, losses
 from components.rec.streaming.policy_network import ENLARGE, PolicyNetwork
 from components.rec.streaming.seen import Seen
@@ -17,7 +17,7 @@ History = Callable[[int, torch.Generator], StreamBatch | None]
 
 
 @final
-class EsapnLearner(FixedLearner):
+class EsapnLearner(StreamLearner):
     """Two stages for each batch of the stream: the policy networks learn from a batch of its past, whose
     embeddings grow for the time being (lines 2 to 6); then the embeddings of the batch itself grow where a
     network thinks it better, and the model learns (lines 7 to 10).

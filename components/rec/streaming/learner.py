@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import final
 
 import torch
 from torch import Tensor
@@ -13,33 +14,11 @@ from components.rec.weights import prefixed, without_prefix
 
 
 class StreamLearner(ABC):
-    """What the loop over a stream drives.
+    """Trains a model on a stream; what happens to its embeddings on the way is left to others.
 
     Attributes:
         model: what predicts.
     """
-
-    model: StreamModel
-
-    @abstractmethod
-    def learn(self, batch: StreamBatch) -> Tensor:
-        """Predict a batch as the model would be served, then train on it.
-
-        Returns:
-            (B, C) the probabilities, from before the training.
-        """
-
-    @abstractmethod
-    def state(self) -> dict[str, Tensor]:
-        """All that goes on from here needs."""
-
-    @abstractmethod
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `state` gave."""
-
-
-class FixedLearner(StreamLearner):
-    """Trains a model whose sizes nobody changes (the baseline FIXED has one for all)."""
 
     def __init__(self, model: StreamModel, learning_rate: float) -> None:
         self.model = model
@@ -47,6 +26,11 @@ class FixedLearner(StreamLearner):
         self._optimizer = DenseAdam(model.parameters(), learning_rate)
 
     def learn(self, batch: StreamBatch) -> Tensor:
+        """Predict a batch as the model would be served, then train on it.
+
+        Returns:
+            (B, C) the probabilities, from before the training.
+        """
         self.model.know(batch)
         self.adjust(batch)
         with torch.no_grad():
@@ -55,11 +39,13 @@ class FixedLearner(StreamLearner):
         self._train(batch)
         return probabilities(logit_BL)
 
+    @abstractmethod
     def adjust(self, batch: StreamBatch) -> None:
-        """What is done to the embeddings before a batch is predicted: nothing."""
+        """What is done to the embeddings before a batch is predicted."""
 
+    @abstractmethod
     def observe(self, batch: StreamBatch, loss_B: Tensor) -> None:
-        """Told the losses of predictions: forgets them."""
+        """Told the losses of predictions."""
 
     def _train(self, batch: StreamBatch) -> None:
         """One step along eq. 3 or eq. 4."""
@@ -72,8 +58,21 @@ class FixedLearner(StreamLearner):
             table.step(rows[side], self._learning_rate)
 
     def state(self) -> dict[str, Tensor]:
+        """All that goes on from here needs."""
         return {**prefixed("model", self.model.state()), **prefixed("optimizer", self._optimizer.state())}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` gave."""
         self.model.load_state(without_prefix("model", state))
         self._optimizer.load_state(without_prefix("optimizer", state))
+
+
+@final
+class FixedLearner(StreamLearner):
+    """Sizes that nobody changes (the baseline FIXED has one for all)."""
+
+    def adjust(self, batch: StreamBatch) -> None:
+        """Nothing."""
+
+    def observe(self, batch: StreamBatch, loss_B: Tensor) -> None:
+        """They are of no use here."""
