@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -9,8 +10,26 @@ from torch import Tensor
 
 from components.rec.classifiers.base import probabilities
 from components.rec.optimizers.dense import DenseAdam
-from components.rec.streaming.model import StreamBatch, StreamModel, losses
+from components.rec.streaming.model import SIDES, Side, StreamBatch, StreamModel, losses
 from components.rec.weights import prefixed, without_prefix
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What was said of B interactions, each before it was learned from.
+
+    Attributes:
+        probability_BC: of the classes.
+        loss_B: see `losses`.
+        frequency: side → (B,) how often each had been seen before the batch.
+        size: side → (B,) the size of each embedding that predicted.
+    """
+
+    probability_BC: Tensor
+    loss_B: Tensor
+    frequency: Mapping[Side, Tensor]
+    size: Mapping[Side, Tensor]
 
 
 class StreamLearner(ABC):
@@ -23,29 +42,37 @@ class StreamLearner(ABC):
     def __init__(self, model: StreamModel, learning_rate: float) -> None:
         self.model = model
         self._learning_rate = learning_rate
-        self._optimizer = DenseAdam(model.parameters(), learning_rate)
+        self._optimizer = DenseAdam(self._parameters(), learning_rate)
 
-    def learn(self, batch: StreamBatch) -> Tensor:
-        """Predict a batch as the model would be served, then train on it.
+    def _parameters(self) -> list[Tensor]:
+        """What `learn` trains of the model, besides its tables."""
+        return list(self.model.parameters())
 
-        Returns:
-            (B, C) the probabilities, from before the training.
-        """
+    def learn(self, batch: StreamBatch) -> Prediction:
+        """Predict a batch as the model would be served, then train on it."""
         self.model.know(batch)
         self.adjust(batch)
+        sides = {side: self.model.side(side) for side in SIDES}
+        frequency = {side: sides[side].seen.frequency(batch.ids(side)) for side in SIDES}
+        size = {side: sides[side].size_of(batch.ids(side)) for side in SIDES}
         with torch.no_grad():
             logit_BL = self.model(self.model.rows(batch))
-        self.observe(batch, losses(logit_BL, batch.label_B))
+        loss_B = losses(logit_BL, batch.label_B)
         self._train(batch)
-        return probabilities(logit_BL)
+        for side in SIDES:
+            sides[side].seen.see(batch.ids(side), loss_B)
+        self.remember(batch)
+        return Prediction(
+            probability_BC=probabilities(logit_BL), loss_B=loss_B, frequency=frequency, size=size
+        )
 
     @abstractmethod
     def adjust(self, batch: StreamBatch) -> None:
-        """What is done to the embeddings before a batch is predicted."""
+        """What is done before a batch is predicted."""
 
     @abstractmethod
-    def observe(self, batch: StreamBatch, loss_B: Tensor) -> None:
-        """Told the losses of predictions."""
+    def remember(self, batch: StreamBatch) -> None:
+        """Told what is past from now on."""
 
     def _train(self, batch: StreamBatch) -> None:
         """One step along eq. 3 or eq. 4."""
@@ -54,8 +81,8 @@ class StreamLearner(ABC):
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch
         self._optimizer.step()
-        for side, table in self.model.tables.items():
-            table.step(rows[side], self._learning_rate)
+        for side in SIDES:
+            self.model.side(side).step(rows[side], self._learning_rate)
 
     def state(self) -> dict[str, Tensor]:
         """All that goes on from here needs."""
@@ -74,5 +101,5 @@ class FixedLearner(StreamLearner):
     def adjust(self, batch: StreamBatch) -> None:
         """Nothing."""
 
-    def observe(self, batch: StreamBatch, loss_B: Tensor) -> None:
-        """They are of no use here."""
+    def remember(self, batch: StreamBatch) -> None:
+        """It has no use for the past."""

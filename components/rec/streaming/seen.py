@@ -12,15 +12,17 @@ class Seen:
     """Frequencies, and first-in-first-out queues of the last T losses, of a growing number of ids.
 
     Args:
-        num_losses: T.
+        num_losses: T; 0 where frequencies alone are asked for.
     """
 
     def __init__(self, num_losses: int) -> None:
         self._loss_NT = torch.zeros(0, num_losses)
         self._count_N = torch.zeros(0, dtype=torch.int32)
+        self._num_ids = 0
 
     def extend(self, num_ids: int) -> None:
         """Know ids up to this number; new ones have not been seen."""
+        self._num_ids = max(num_ids, self._num_ids)
         if num_ids > len(self._count_N):
             fresh = num_ids + num_ids // 8 - len(self._count_N)  # and some more: most batches have new ids
             self._loss_NT = torch.cat([self._loss_NT, self._loss_NT.new_zeros(fresh, self._loss_NT.shape[1])])
@@ -38,6 +40,9 @@ class Seen:
     def see(self, id_B: Tensor, loss_B: Tensor) -> None:
         """Enter a batch in its order."""
         num_losses = self._loss_NT.shape[1]
+        if not num_losses:
+            self._count_N.index_add_(0, id_B, torch.ones(len(id_B), dtype=torch.int32))
+            return
         order_B = torch.argsort(id_B, stable=True)
         sorted_B = id_B[order_B]
         id_U, repeats_U = torch.unique_consecutive(sorted_B, return_counts=True)
@@ -50,8 +55,9 @@ class Seen:
 
     def state(self) -> dict[str, Tensor]:
         """All of it."""
-        return {"losses": self._loss_NT, "counts": self._count_N}
+        return {"losses": self._loss_NT[: self._num_ids], "counts": self._count_N[: self._num_ids]}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` gave."""
         self._loss_NT, self._count_N = state["losses"].clone(), state["counts"].clone()
+        self._num_ids = len(self._count_N)

@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from components.rec.classifiers.base import probabilities
+from components.rec.streaming.embeddings import SizedEmbeddings
 from components.rec.streaming.esapn import EsapnLearner
+from components.rec.streaming.history import History
 from components.rec.streaming.learner import FixedLearner
-from components.rec.streaming.model import SIDES, StreamBatch, StreamModel, losses
+from components.rec.streaming.model import SIDES, Side, StreamBatch, StreamModel, losses
 from components.rec.streaming.policy_network import ENLARGE, KEEP, PolicyNetwork
 
 SIZES = (2, 4, 8)
@@ -21,8 +23,9 @@ def stream(length: int, seed: int = 0, num_classes: int = 2) -> StreamBatch:
     return StreamBatch(user_B, item_B, (user_B * 7 + item_B * 3) % num_classes)
 
 
-def part(whole: StreamBatch, start: int, stop: int) -> StreamBatch:
-    return StreamBatch(whole.user_B[start:stop], whole.item_B[start:stop], whole.label_B[start:stop])
+def build(sizes: tuple[int, ...], num_classes: int, generator: torch.Generator) -> StreamModel:
+    embeddings = {side: SizedEmbeddings(sizes, 0.1, 5, generator=generator) for side in SIDES}
+    return StreamModel(embeddings, num_classes, 16, generator=generator)
 
 
 class Run:
@@ -31,7 +34,8 @@ class Run:
     def __init__(self, whole: StreamBatch, *, seed: int = 1, num_classes: int = 2, size: int = 20) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.whole, self.size, self.done = whole, size, 0
-        model = StreamModel(SIZES, num_classes, 16, 0.1, generator=generator)
+        self.history = History(1000)
+        model = build(SIZES, num_classes, generator)
         self.networks = {side: PolicyNetwork(len(SIZES), 50, 8, 16, generator=generator) for side in SIDES}
         self.learner = EsapnLearner(
             model,
@@ -39,21 +43,24 @@ class Run:
             self.history,
             learning_rate=1e-2,
             policy_learning_rate=1e-2,
-            num_losses=5,
             generator=generator,
         )
 
-    def history(self, count: int, generator: torch.Generator) -> StreamBatch | None:
-        if not self.done:
-            return None
-        row_B = torch.randint(self.done, (count,), generator=generator)
-        return StreamBatch(self.whole.user_B[row_B], self.whole.item_B[row_B], self.whole.label_B[row_B])
+    def embeddings(self, side: Side) -> SizedEmbeddings:
+        found = self.learner.model.side(side)
+        assert isinstance(found, SizedEmbeddings)
+        return found
+
+    def past(self, size: int) -> StreamBatch:
+        past = self.history.sample(size, torch.Generator().manual_seed(5))
+        assert past is not None
+        return past
 
     def step(self) -> Tensor:
-        batch = part(self.whole, self.done, self.done + self.size)
+        batch = self.whole.part(self.done, self.done + self.size)
         found = self.learner.learn(batch)
         self.done += self.size
-        return found
+        return found.probability_BC
 
     def state(self) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in self.learner.state().items()}
@@ -81,8 +88,7 @@ def test_policies_learn_without_a_trace_in_tables_and_weights() -> None:
     for _ in range(4):
         run.step()
     before = run.state()
-    past = run.history(30, torch.Generator().manual_seed(5))
-    assert past is not None
+    past = run.past(30)
     run.learner._learn_policies(past)
     after = run.state()
     changed = {name.partition(".")[0] for name in after if not torch.equal(after[name], before[name])}
@@ -94,16 +100,15 @@ def test_the_gradient_is_that_of_the_rewarded_chance() -> None:
     run = Run(stream(200))
     for _ in range(5):
         run.step()
-    past = run.history(25, torch.Generator().manual_seed(5))
-    assert past is not None
+    past = run.past(25)
     learner, model = run.learner, run.learner.model
     state = learner._generator.get_state()
     actions: dict[str, Tensor] = {}
     rows, tried = model.rows(past), {}
     for side in SIDES:
-        log_R2 = run.networks[side](learner._seen[side].frequency(rows[side].id_R), rows[side].size_R)
+        log_R2 = run.networks[side](run.embeddings(side).seen.frequency(rows[side].id_R), rows[side].size_R)
         actions[side] = torch.multinomial(log_R2.exp().detach(), 1, generator=learner._generator).squeeze(1)
-        tried[side] = rows[side].enlarged(actions[side] == ENLARGE, model.maps(side))
+        tried[side] = rows[side].enlarged(actions[side] == ENLARGE, run.embeddings(side).maps)
     with torch.no_grad():
         loss_B = losses(model(tried), past.label_B)
     expected = {}
@@ -111,9 +116,9 @@ def test_the_gradient_is_that_of_the_rewarded_chance() -> None:
         total = torch.zeros(())
         for place, number in enumerate(past.ids(side).tolist()):
             of_row = rows[side].id_R.tolist().index(number)
-            mean, count = learner._seen[side].mean_loss(torch.tensor([number]))
+            mean, count = run.embeddings(side).seen.mean_loss(torch.tensor([number]))
             reward = mean[0] - loss_B[place] if count[0] else torch.zeros(())
-            frequency = learner._seen[side].frequency(torch.tensor([number]))
+            frequency = run.embeddings(side).seen.frequency(torch.tensor([number]))
             log_12 = run.networks[side](frequency, rows[side].size_R[of_row][None])
             total = total - reward * log_12[0, actions[side][of_row]] / len(past)
         expected[side] = torch.autograd.grad(total, run.networks[side].output.weight)[0]
@@ -126,26 +131,26 @@ def test_the_gradient_is_that_of_the_rewarded_chance() -> None:
 def test_the_likelier_action_is_taken_once_for_each_id() -> None:
     whole = stream(200)
     run = Run(whole)
-    model, batch = run.learner.model, part(whole, 60, 100)
+    model, batch = run.learner.model, whole.part(60, 100)
     model.know(batch)
     for side in SIDES:
-        run.learner._seen[side].extend(len(model.tables[side]))
-        run.learner._seen[side].see(batch.ids(side), torch.zeros(40))
-        model.tables[side].enlarge(torch.arange(0, len(model.tables[side]), 2), model.maps(side))
+        run.embeddings(side).seen.extend(len(run.embeddings(side)))
+        run.embeddings(side).seen.see(batch.ids(side), torch.zeros(40))
+        run.embeddings(side).enlarge(torch.arange(0, len(run.embeddings(side)), 2))
         with torch.no_grad():
             run.networks[side].output.weight *= 20  # states differ in what is likelier
     for _ in range(2):
         expected = {}
         for side in SIDES:
             ids = batch.ids(side)
-            size_B = model.tables[side].size_of(ids)
-            log_B2 = run.networks[side](run.learner._seen[side].frequency(ids), size_B)
+            size_B = run.embeddings(side).place_of(ids)
+            log_B2 = run.networks[side](run.embeddings(side).seen.frequency(ids), size_B)
             expected[side] = size_B + (log_B2[:, ENLARGE] > log_B2[:, KEEP])
-        grown = [bool((expected[s] != model.tables[s].size_of(batch.ids(s))).any()) for s in SIDES]
-        kept = [bool((expected[s] == model.tables[s].size_of(batch.ids(s))).any()) for s in SIDES]
+        grown = [bool((expected[s] != run.embeddings(s).place_of(batch.ids(s))).any()) for s in SIDES]
+        kept = [bool((expected[s] == run.embeddings(s).place_of(batch.ids(s))).any()) for s in SIDES]
         run.learner._grow(batch)
         for side in SIDES:
-            assert torch.equal(model.tables[side].size_of(batch.ids(side)), expected[side])
+            assert torch.equal(run.embeddings(side).place_of(batch.ids(side)), expected[side])
         assert any(grown)
         assert any(kept)
 
@@ -165,14 +170,14 @@ def test_of_the_largest_size_there_is_nothing_to_choose() -> None:
 @pytest.mark.parametrize("num_classes", [2, 5])
 def test_predictions_come_from_before_the_training(num_classes: int) -> None:
     whole = stream(100, num_classes=num_classes)
-    model = StreamModel((8,), num_classes, 16, 0.1, generator=torch.Generator().manual_seed(1))
+    model = build((8,), num_classes, torch.Generator().manual_seed(1))
     learner = FixedLearner(model, 1e-2)
-    learner.learn(part(whole, 0, 40))
-    batch = part(whole, 40, 80)
+    learner.learn(whole.part(0, 40))
+    batch = whole.part(40, 80)
     model.know(batch)
     with torch.no_grad():
         before = probabilities(model(model.rows(batch)))
-    assert torch.equal(learner.learn(batch), before)
+    assert torch.equal(learner.learn(batch).probability_BC, before)
     with torch.no_grad():
         assert not torch.allclose(probabilities(model(model.rows(batch))), before)
 
