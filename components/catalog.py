@@ -6,15 +6,20 @@ from components.core.columns import PARTS
 from components.core.recipe import (
     EvaluateClassifierParams,
     EvaluateParams,
+    EvaluateStreamParams,
     IngestExamplesParams,
     IngestParams,
+    IngestStreamParams,
     PrepareExamplesParams,
     PrepareParams,
+    PrepareStreamParams,
     PromoteParams,
     RegisterParams,
     RetrainClassifierParams,
     RetrainParams,
+    RetrainStreamParams,
     SearchForClassifierParams,
+    SearchForStreamParams,
     SearchParams,
 )
 from components.core.recipe.examples import TABLES
@@ -28,7 +33,7 @@ def found(name: str, artifact: str, default: str) -> InputSpec:
 
 INGEST: Final = StageSpec(
     name="ingest",
-    params=(IngestParams, IngestExamplesParams),
+    params=(IngestParams, IngestExamplesParams, IngestStreamParams),
     inputs=(
         *(InputSpec(name=name, artifact=None, required=False) for name in ("source", *PARTS, *TABLES)),
         found("previous", "interactions", "components.data.deliveries:find_previous"),
@@ -41,7 +46,7 @@ INGEST: Final = StageSpec(
 )
 PREPARE: Final = StageSpec(
     name="prepare",
-    params=(PrepareParams, PrepareExamplesParams),
+    params=(PrepareParams, PrepareExamplesParams, PrepareStreamParams),
     inputs=(
         InputSpec(name="interactions", artifact="interactions"),
         found("champion", "dataset", "components.registry.champion:find_dataset"),
@@ -53,10 +58,11 @@ PREPARE: Final = StageSpec(
 )
 SEARCH: Final = StageSpec(
     name="search",
-    params=(SearchParams, SearchForClassifierParams),
+    params=(SearchParams, SearchForClassifierParams, SearchForStreamParams),
     inputs=(
         InputSpec(name="dataset", artifact="dataset"),
         InputSpec(name="policy", artifact="policy", required=False),  # to take instead of a search
+        found("champion", "model", "components.registry.champion:find_state"),
     ),
     output="policy",
     run="components.search.run:run",
@@ -66,7 +72,7 @@ SEARCH: Final = StageSpec(
 )
 RETRAIN: Final = StageSpec(
     name="retrain",
-    params=(RetrainParams, RetrainClassifierParams),
+    params=(RetrainParams, RetrainClassifierParams, RetrainStreamParams),
     inputs=(
         InputSpec(name="dataset", artifact="dataset"),
         InputSpec(name="policy", artifact="policy"),
@@ -80,7 +86,7 @@ RETRAIN: Final = StageSpec(
 )
 EVALUATE: Final = StageSpec(
     name="evaluate",
-    params=(EvaluateParams, EvaluateClassifierParams),
+    params=(EvaluateParams, EvaluateClassifierParams, EvaluateStreamParams),
     inputs=(
         InputSpec(name="interactions", artifact="interactions"),
         InputSpec(name="dataset", artifact="dataset"),

@@ -97,7 +97,8 @@ def _summary(recipe: Recipe, result: StageResult) -> str:
 
 def key_metrics(recipe: Recipe, metrics: Mapping[str, float]) -> Sequence[str]:
     """Names of the few metrics that tell most about a stage."""
-    telling = (recipe.promotion.metric, f"valid_{recipe.training.metric}", *_TELLING)
+    validated = [name for name in metrics if name.startswith("valid_")]
+    telling = (recipe.promotion.metric, *validated, *_TELLING)
     ordered = [name for name in telling if name in metrics]
     ordered += [name for name in metrics if name not in ordered and "seconds" not in name]
     return ordered[:_SHOWN_METRICS]

@@ -1,5 +1,6 @@
 """Column names of every table, each written once."""
 
+from collections.abc import Collection
 from typing import Final
 
 # interactions, and the raw side of the vocabularies
@@ -37,6 +38,11 @@ POOLING: Final = "pooling"
 
 # trajectory, history
 EPOCH: Final = "epoch"
+INTERACTIONS: Final = "interactions"  # of a stream that were followed
+MEAN_SIZE: Final = "mean_size_"  # of the embeddings; the side follows
+SEEN: Final = "seen"  # how often an id was
+EMBEDDING_SIZE: Final = "size"  # numbers in an id's embedding
+BYTES: Final = "bytes_"  # that they take; the side follows
 TRAIN_LOSS: Final = "train_loss"
 TEMPERATURE: Final = "temperature"
 TRIAL: Final = "trial"
@@ -46,6 +52,11 @@ PROBABILITY: Final = "probability_"
 LOSS: Final = "loss_"
 WEIGHT: Final = "weight_"
 EMBEDDING: Final = "embedding"
+
+# the network of a stream's model
+TENSOR: Final = "tensor"
+SHAPE: Final = "shape"
+VALUES: Final = "values"
 
 # evaluation
 METRIC: Final = "metric"
@@ -71,3 +82,8 @@ MEAN_PROBABILITY: Final = "mean_probability"
 OBSERVED: Final = "observed"  # share
 
 PARTS: Final = ("train", "valid", "test")
+
+
+def axis_of(names: Collection[str]) -> str:
+    """The column along which a history or a trajectory goes."""
+    return INTERACTIONS if INTERACTIONS in names else EPOCH

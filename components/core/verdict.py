@@ -167,9 +167,9 @@ class Limit(Config):
 
 
 class ExampleVerdict(AnyVerdict):
-    """Of a model that classifies."""
+    """Of a model that classifies, also of one that follows a stream."""
 
-    task: Literal["classification"] = "classification"
+    task: Literal["classification", "stream"] = "classification"
     classes: tuple[str, ...]
     num_examples: int
     limits: dict[ExampleMetric, Limit]
@@ -181,6 +181,7 @@ class ExampleVerdict(AnyVerdict):
 _VERDICTS: Final[Mapping[str, type[AnyVerdict]]] = {
     "ranking": Verdict,
     "classification": ExampleVerdict,
+    "stream": ExampleVerdict,
 }
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from components.core.columns import PART
 from components.core.errors import InvalidInputError
-from components.core.recipe import IngestExamplesParams
+from components.core.recipe import IngestExamplesParams, IngestStreamParams
 from components.core.stage import Context
 from components.data.contracts.interactions.classification import schema
 from components.data.contracts.own import check
@@ -21,7 +21,10 @@ from components.ingest.intake import Intake
 
 
 def run(
-    params: IngestExamplesParams, inputs: Mapping[str, Path], output: Path, context: Context
+    params: IngestExamplesParams | IngestStreamParams,
+    inputs: Mapping[str, Path],
+    output: Path,
+    context: Context,
 ) -> Mapping[str, float]:
     """Write `interactions.parquet`, `rejected.parquet` and `profile.json`.
 

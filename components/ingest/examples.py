@@ -59,7 +59,8 @@ def _meaning_of(source: ExamplesSource) -> Meaning:
             return _label(pl.col(column), kind, source.label)
         if column == TIMESTAMP:
             return timestamp(pl.col(column), kind, source.timestamp_unit)
-        return field_value(column, kind, source.fields, source)
+        value, checks = field_value(column, kind, source.fields, source)
+        return value, [*checks, (value.is_null(), "is missing")] if column in source.required else checks
 
     return meaning
 
@@ -68,13 +69,25 @@ def _label(raw: pl.Expr, kind: pl.DataType, label: Label) -> tuple[pl.Expr, Chec
     """The place of a label's class."""
     text = as_text(raw, kind)
     empty = text.is_null() | (text == "")
-    if label.positive_from is not None:
-        value, checks = number(raw, kind)
-        return (value >= label.positive_from).cast(pl.Int32), [(empty, "is empty"), *checks]
+    if label.thresholds is not None:
+        return _class_of_number(raw, kind, label, empty)
     place = _place(text, label.classes)
     told = ", ".join(label.classes[:_NUM_CLASSES]) + " …" * (len(label.classes) > _NUM_CLASSES)
     other = text.str.slice(0, _SHOWN) + pl.lit(f" is none of {told}")
     return place, [(place.is_null() & empty, "is empty"), (place.is_null(), other)]
+
+
+def _class_of_number(raw: pl.Expr, kind: pl.DataType, label: Label, empty: pl.Expr) -> tuple[pl.Expr, Checks]:
+    """How many thresholds it reaches."""
+    value, checks = number(raw, kind)
+    place = pl.sum_horizontal((value >= threshold).cast(pl.Int32) for threshold in label.thresholds or ())
+    told = value.cast(pl.String)
+    outside: Checks = []
+    if (low := label.range.min) is not None:
+        outside.append((value < low, told + pl.lit(f" lies below {low:g}")))
+    if (high := label.range.max) is not None:
+        outside.append((value > high, told + pl.lit(f" lies above {high:g}")))
+    return place, [(empty, "is empty"), *checks, *outside]
 
 
 def _place(text: pl.Expr, classes: Sequence[str]) -> pl.Expr:

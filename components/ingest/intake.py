@@ -10,7 +10,7 @@ import pyarrow as pa
 from components.core.columns import CONTENT, FILE, LINE
 from components.core.errors import GateFailedError, InvalidInputError
 from components.core.progress import progress
-from components.core.recipe import IngestExamplesParams, IngestParams
+from components.core.recipe import IngestExamplesParams, IngestParams, IngestStreamParams
 from components.data.contracts.deliveries import rejected_gate
 from components.data.parquet import write_table
 from components.ingest.batch import Batch
@@ -28,7 +28,11 @@ class Intake:
         rejected: the rows that are set aside; more may be added until `settle`.
     """
 
-    def __init__(self, params: IngestParams | IngestExamplesParams, inputs: Mapping[str, Path]) -> None:
+    def __init__(
+        self,
+        params: IngestParams | IngestExamplesParams | IngestStreamParams,
+        inputs: Mapping[str, Path],
+    ) -> None:
         self._params, self._inputs = params, inputs
         self._rows_by_file: dict[str, int] = {}
         self.rejected = RejectedRows()

@@ -1,4 +1,4 @@
-"""What probabilities of classes are worth: AUC, log loss and calibration."""
+"""What probabilities of classes are worth: AUC, log loss, accuracy and calibration."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -20,6 +20,8 @@ def measure(probability_NC: NDArray[np.floating], label_N: Labels) -> dict[str, 
     - auc: chance that a positive scores above a negative, ties counting half; of two classes that of the
       second, of several the mean over the classes, each against the rest.
     - logloss: mean −ln p of the label's class, p being at least 1e-15.
+    - accuracy: share of the examples whose most probable class is theirs; of equal ones the first counts.
+    - mse: mean (p − y)² of the second class (ESAPN eq. 3); two classes only.
     - ece: expected calibration error, see `calibration_error`; of two classes that of the second, of several
       the mean over the classes, each against the rest.
     - calibration: Σ predicted / Σ observed of the second class; two classes only.
@@ -39,9 +41,11 @@ def measure(probability_NC: NDArray[np.floating], label_N: Labels) -> dict[str, 
     found = {
         "auc": float(np.mean([auc(probability[:, c], label_N == c) for c in each])),
         "logloss": float(losses(probability, label_N).mean()),
+        "accuracy": float((probability.argmax(axis=1) == label_N).mean()),
         "ece": float(np.mean([calibration_error(probability[:, c], label_N == c) for c in each])),
     }
     if num_classes == 2:
+        found["mse"] = float(np.square(probability[:, 1] - label_N).mean())
         found["calibration"] = float(probability[:, 1].sum() / (label_N == 1).sum())
     return found
 

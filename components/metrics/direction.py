@@ -2,7 +2,7 @@
 
 from typing import Final
 
-LOWER_IS_BETTER: Final = frozenset({"logloss", "ece"})
+LOWER_IS_BETTER: Final = frozenset({"logloss", "mse", "ece"})
 
 
 def gain(metric: str, value: float) -> float:

@@ -19,15 +19,14 @@ from components.core.errors import GateFailedError
 from components.core.hashing import derive_seed
 from components.core.interruption import held_back
 from components.core.progress import progress
-from components.core.recipe.training import Training
+from components.core.recipe.training import EpochTraining
 from components.metrics.direction import gain
 from components.rec.learner import Learner
+from components.rec.saves import Saves
 from components.rec.weights import load_tensors, prefixed, save_tensors, without_prefix
 
 logger = logging.getLogger(__name__)
 Watch = Callable[[Mapping[str, float]], bool]
-_CHECKPOINT_EVERY_S = 20.0
-_CHECKPOINT_SHARE = 0.1  # of the time at most goes into saving, however large the state
 _STATE_FILE, _LOOP_FILE = "state.safetensors", "loop.json"
 
 
@@ -71,7 +70,7 @@ class Schedule:
     from_start: bool = False
 
     @classmethod
-    def of(cls, training: Training, **changes: Any) -> Self:
+    def of(cls, training: EpochTraining, **changes: Any) -> Self:
         """What a training section says, but for some changes."""
         shared = ("epochs", "patience", "validate_every", "batch_size", "metric")
         return cls(**{name: getattr(training, name) for name in shared} | changes)
@@ -138,7 +137,7 @@ def fit(
     result = run.result
     ended = any(watch(record) for record in result.history) if watch is not None else False
     with held_back() as asked_to_stop:
-        saves = _Saves(checkpoint, run, asked_to_stop)
+        saves = Saves(checkpoint, lambda directory: _write(directory, run), asked_to_stop)
         if not result.history and schedule.from_start and data.has_validation:
             _judge(run, {EPOCH: 0})
         while not ended and result.epochs < schedule.epochs and not _exhausted(result, schedule):
@@ -158,6 +157,7 @@ def fit(
             logger.info("epoch %d: %s", epoch, _line(record, schedule.metric))
             ended = watch is not None and watch(record)
             if saves.save_if_due():
+                run.tell_stop()
                 break
     return result
 
@@ -191,7 +191,7 @@ class _Run:
         self.epoch_start = self.order.get_state()
         self.began = time.monotonic()
 
-    def train_epoch(self, title: str, saves: "_Saves") -> bool:
+    def train_epoch(self, title: str, saves: Saves) -> bool:
         """What is left of the epoch; False when a signal ended it."""
         size = self.schedule.batch_size
         with progress(title, len(self.data), "examples") as shown:
@@ -201,33 +201,14 @@ class _Run:
                 self.batches_done += 1
                 shown.advance(len(batch))
                 if saves.save_if_due():
+                    self.tell_stop()
                     return False
         return True
 
-
-@final
-class _Saves:
-    """Decides when to save."""
-
-    def __init__(self, checkpoint: Checkpoint, run: _Run, asked_to_stop: Callable[[], bool]) -> None:
-        self._checkpoint, self._run, self._asked_to_stop = checkpoint, run, asked_to_stop
-        self._next = time.monotonic() + _CHECKPOINT_EVERY_S
-
-    def save_if_due(self) -> bool:
-        """Save if it is time or someone asked us to stop; whether to stop."""
-        stop = self._asked_to_stop()
-        start = time.monotonic()
-        if stop or start >= self._next:
-            self._checkpoint.save(lambda directory: _write(directory, self._run))
-            now = time.monotonic()
-            self._next = now + max(_CHECKPOINT_EVERY_S, (now - start) / _CHECKPOINT_SHARE)
-        if stop:
-            logger.info(
-                "told to stop: saved after %d steps of epoch %d",
-                self._run.batches_done,
-                self._run.result.epochs + 1,
-            )
-        return stop
+    def tell_stop(self) -> None:
+        logger.info(
+            "told to stop: saved after %d steps of epoch %d", self.batches_done, self.result.epochs + 1
+        )
 
 
 def _judge(run: _Run, record: dict[str, float]) -> None:

@@ -20,7 +20,7 @@ from components.core.recipe.judgement import Task
 from components.core.stage import Context
 from components.data.document import read_document, write_document
 from components.data.parquet import read_table, write_table
-from components.register import classification, ranking
+from components.register import classification, ranking, stream
 from components.register.card import CARD_FILE, Facts, render_card, shorten, spaced
 from components.registry import champion
 from components.registry.connection import connect, reaching
@@ -47,7 +47,11 @@ class _OfTask(Protocol):
     def metrics(self, evaluation: Path) -> Mapping[str, float]: ...
 
 
-_TASKS: Final[Mapping[Task, _OfTask]] = {"ranking": ranking, "classification": classification}
+_TASKS: Final[Mapping[Task, _OfTask]] = {
+    "ranking": ranking,
+    "classification": classification,
+    "stream": stream,
+}
 
 
 def run(
@@ -187,17 +191,18 @@ def _flatten(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
 
 
 def _curves(prefix: str, path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Every column but the epoch as (epoch, value) pairs; epochs without a number are left out."""
+    """Every column but the axis as (place, value) pairs; places without a number are left out."""
     table = read_table(path)
-    epochs = table[columns.EPOCH].to_pylist()
+    axis = columns.axis_of(table.column_names)
+    places = table[axis].to_pylist()
     return {
         f"{prefix}/{name}": [
-            (epoch, value)
-            for epoch, value in zip(epochs, table[name].to_pylist(), strict=True)
+            (place, value)
+            for place, value in zip(places, table[name].to_pylist(), strict=True)
             if value is not None and math.isfinite(value)
         ]
         for name in table.column_names
-        if name != columns.EPOCH
+        if name != axis
     }
 
 

@@ -14,12 +14,19 @@ from components.core.manifest import InputEntry, read_manifest
 from components.core.recipe import (
     EvaluateClassifierParams,
     EvaluateParams,
+    EvaluateStreamParams,
     IngestExamplesParams,
     IngestParams,
+    IngestStreamParams,
     PrepareExamplesParams,
     PrepareParams,
+    PrepareStreamParams,
     RetrainClassifierParams,
     RetrainParams,
+    RetrainStreamParams,
+    SearchForClassifierParams,
+    SearchForStreamParams,
+    SearchParams,
 )
 from components.core.recipe.judgement import Task
 from components.core.strategy import Config
@@ -113,13 +120,17 @@ def find_training_dataset(params: Named, named: object = None) -> str | None:
     return champion.dataset_uri if _is_there(champion.dataset_uri) else None
 
 
-def find_dataset(params: PrepareParams | PrepareExamplesParams, named: object = None) -> str | None:
-    """The same, where the recipe bounds how the vocabulary may change.
+def find_dataset(
+    params: PrepareParams | PrepareExamplesParams | PrepareStreamParams, named: object = None
+) -> str | None:
+    """The same, where the recipe bounds how the vocabulary may change, or where a stream goes on.
 
     Raises:
         InvalidInputError: the evaluation could not compare with this champion, so nothing need be trained. (A
             dataset that is there already asks for no champion; then it is the evaluation that refuses.)
     """
+    if params.task == "stream":
+        return find_training_dataset(params) if params.goes_on else None
     has_bounds = _has_bounds(params.vocabulary)
     uri = find_training_dataset(params) if has_bounds or params.task == "classification" else None
     if uri is not None and params.task == "classification":
@@ -142,14 +153,17 @@ def _require_comparable(params: PrepareExamplesParams, theirs: Mapping[str, Any]
         )
 
 
-def find_interactions(params: IngestParams | IngestExamplesParams, named: object = None) -> str | None:
+def find_interactions(
+    params: IngestParams | IngestExamplesParams | IngestStreamParams, named: object = None
+) -> str | None:
     """URI of the delivery that the champion learned from, where the recipe bounds the change since."""
     delivery = _training_delivery(params) if _has_bounds(params.quality.champion) else None
     return delivery.uri if delivery and _is_there(delivery.uri) else None
 
 
 def find_training_examples(
-    params: EvaluateParams | EvaluateClassifierParams, named: Mapping[str, InputEntry]
+    params: EvaluateParams | EvaluateClassifierParams | EvaluateStreamParams,
+    named: Mapping[str, InputEntry],
 ) -> str | None:
     """URI of the examples that the champion learned from, where they are not those that are named. Pairs of
     user and item need no look at them: they are told by ids that stand in the dataset."""
@@ -164,7 +178,18 @@ def _training_delivery(params: Named) -> InputEntry | None:
     return read_manifest(dataset).inputs["interactions"] if dataset else None
 
 
-def find_start(params: RetrainParams | RetrainClassifierParams, named: object = None) -> str | None:
+def find_state(
+    params: SearchParams | SearchForClassifierParams | SearchForStreamParams, named: object = None
+) -> str | None:
+    """URI of the champion's model artifact, where a search follows the stream on from it."""
+    if params.task != "stream" or params.search.kind == "none" or params.training.warm_start != "champion":
+        return None
+    return find_artifact(params)
+
+
+def find_start(
+    params: RetrainParams | RetrainClassifierParams | RetrainStreamParams, named: object = None
+) -> str | None:
     """URI of the champion's model artifact, where the recipe trains on from it."""
     return find_artifact(params) if params.training.warm_start == "champion" and params.model else None
 

@@ -12,6 +12,10 @@ _CLASSIFIER_FILES: Final = {
     "network": "network.onnx",
     "classes": "classes.json",
 }
+_STREAM_FILES: Final = {
+    **{name: f"{name}.parquet" for name in ("user_embeddings", "item_embeddings", "network")},
+    "classes": "classes.json",
+}
 _HERE: Final = Path(__file__).parent
 _TYPES: Final[Mapping[FieldKind, str]] = {
     "categorical": "string",
@@ -66,6 +70,35 @@ def recommender(files: Mapping[str, Path], user_id: str) -> Served:
 def classifier_files(model: Path) -> dict[str, Path]:
     """Where a model artifact has what `classifier_serving.py` reads, by the names that it knows."""
     return {name: model / file for name, file in _CLASSIFIER_FILES.items()}
+
+
+def is_stream(model: Path) -> bool:
+    """Whether a classifier's artifact is that of a stream."""
+    return (model / _STREAM_FILES["network"]).exists()
+
+
+def stream_files(model: Path) -> dict[str, Path]:
+    """Where a model artifact has what `stream_serving.py` reads, by the names that it knows."""
+    return {name: model / file for name, file in _STREAM_FILES.items()}
+
+
+def stream(model: Path, classes: Sequence[str], example: Mapping[str, Sequence[Any]]) -> Served:
+    """A model that follows a stream: raw ids of users and items in, probabilities of classes out.
+
+    Args:
+        model: the artifact's directory.
+        example: user and item of some interactions.
+    """
+    return Served(
+        name="classifier",
+        code=_HERE / "stream_serving.py",
+        packages=("mlflow", "numpy", "pandas", "pyarrow"),
+        files=stream_files(model),
+        inputs={"user": "string", "item": "string"},
+        outputs={"class": "string", **{f"probability_{name}": "double" for name in classes}},
+        params={},
+        example=example,
+    )
 
 
 def classifier(

@@ -16,8 +16,9 @@ from components.core.recipe import (
     RankingTraining,
     RetrainClassifierParams,
     RetrainParams,
+    RetrainStreamParams,
 )
-from components.core.recipe.training import Training
+from components.core.recipe.training import EpochTraining
 from components.core.stage import Context
 from components.data.document import write_document
 from components.data.parquet import write_table
@@ -26,18 +27,31 @@ from components.rec.loop import Fit, Schedule, fit
 from components.rec.rows import RowModel
 from components.rec.weights import save_tensors
 from components.retrain.start import start
+from components.retrain.stream import follow_stream
 from components.retrain.trainee import Trainee
 
 
 def run(
-    params: RetrainParams | RetrainClassifierParams,
+    params: RetrainParams | RetrainClassifierParams | RetrainStreamParams,
     inputs: Mapping[str, Path],
     output: Path,
     context: Context,
 ) -> Mapping[str, float]:
-    """Train to convergence and write the weights, what is served, the history and what was trained."""
+    """Train, and write the weights, what is served, the history and what was trained."""
     keep_large_buffers()
     use_threads(torch.get_num_threads())
+    if isinstance(params, RetrainStreamParams):
+        return follow_stream(params, inputs, output, context)
+    return _converge(params, inputs, output, context)
+
+
+def _converge(
+    params: RetrainParams | RetrainClassifierParams,
+    inputs: Mapping[str, Path],
+    output: Path,
+    context: Context,
+) -> dict[str, float]:
+    """Epoch by epoch, until validation is no better."""
     policy = Policy.read(inputs["policy"])
     training: RankingTraining | ClassificationTraining = policy.apply(params.training)
     trainee = _trainee(training, inputs, params.seed)
@@ -92,7 +106,13 @@ def _trainee(
 
 
 def _train(
-    trainee: Trainee, model: RowModel, training: Training, seed: int, checkpoint: Checkpoint, *, warm: bool
+    trainee: Trainee,
+    model: RowModel,
+    training: EpochTraining,
+    seed: int,
+    checkpoint: Checkpoint,
+    *,
+    warm: bool,
 ) -> Fit:
     schedule = Schedule.of(training, from_start=warm)
     name = "retrain" if warm else "retrain from random weights"

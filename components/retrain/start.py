@@ -9,7 +9,7 @@ from typing import Any, Literal, final
 from components.core.errors import InvalidInputError
 from components.core.manifest import read_manifest
 from components.core.policy import WEIGHTS_FILE
-from components.core.recipe import Training
+from components.core.recipe import EpochTraining
 from components.rec.rows import RowModel
 from components.rec.warm_start import Carried, Differences, OldModel, RawIds, carry_over
 from components.rec.weights import load_tensors
@@ -55,7 +55,7 @@ class Start:
         }
 
 
-def start(model: RowModel, training: Training, inputs: Mapping[str, Path], ids: Ids) -> Start:
+def start(model: RowModel, training: EpochTraining, inputs: Mapping[str, Path], ids: Ids) -> Start:
     """Give `model` its first weights, as `training.warm_start` has it.
 
     The champion's weights come before the search's: `champion` takes those of the search only where there
@@ -82,7 +82,7 @@ def start(model: RowModel, training: Training, inputs: Mapping[str, Path], ids: 
 
 
 def _from_champion(
-    model: RowModel, training: Training, inputs: Mapping[str, Path], ids: Ids
+    model: RowModel, training: EpochTraining, inputs: Mapping[str, Path], ids: Ids
 ) -> tuple[str, dict[str, Carried]]:
     champion = inputs["champion"]
     sha256 = read_manifest(str(champion)).sha256

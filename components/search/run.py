@@ -7,20 +7,28 @@ import torch
 
 from components.compiled import use_threads
 from components.core.policy import CONTROLLER_FILE, TRAJECTORY_FILE, WEIGHTS_FILE
-from components.core.recipe import SearchForClassifierParams, SearchParams
-from components.core.recipe.search import FromPolicy
+from components.core.recipe import (
+    EpochTraining,
+    SearchForClassifierParams,
+    SearchForStreamParams,
+    SearchParams,
+)
+from components.core.recipe.search import FromPolicy, NoSearch
 from components.core.stage import Context
 from components.data.parquet import write_table
 from components.rec.allocator import keep_large_buffers
 from components.rec.data import RankingData, choose_device
 from components.rec.fields import FieldData
-from components.rec.searchers.base import Search
+from components.rec.searchers.base import Search, SearchResult
 from components.rec.weights import save_tensors
+from components.search.stream import search_stream
 from components.search.taking import take
+
+AnyParams = SearchParams | SearchForClassifierParams | SearchForStreamParams
 
 
 def run(
-    params: SearchParams | SearchForClassifierParams,
+    params: AnyParams,
     inputs: Mapping[str, Path],
     output: Path,
     context: Context,
@@ -30,7 +38,9 @@ def run(
     use_threads(torch.get_num_threads())
     if isinstance(params.search, FromPolicy):
         return take(params.training, inputs, output)
-    data = _load(params, inputs["dataset"])
+    if isinstance(params, SearchForStreamParams) and not isinstance(params.search, NoSearch):
+        return search_stream(params, inputs, output, context)
+    data = None if isinstance(params.search, NoSearch) else _load(params, inputs["dataset"])
     search: Search = params.search.load()
     result = search(params.search, params.training, data, seed=params.seed, checkpoint=context.checkpoint)
     result.policy.write(output)
@@ -39,20 +49,24 @@ def run(
         save_tensors(result.weights, output / WEIGHTS_FILE)
     if result.controller is not None:
         save_tensors(result.controller, output / CONTROLLER_FILE)
-    best = result.trajectory.best_value
     return {
         "epochs": result.policy.epochs,
         "best_epoch": result.policy.best_epoch,
         "training_seconds": result.trajectory.seconds,
-        **({f"valid_{params.training.metric}": best} if result.weights is not None else {}),
+        **_validated(params, result),
     }
 
 
-def _load(params: SearchParams | SearchForClassifierParams, dataset: Path) -> RankingData | FieldData:
+def _validated(params: AnyParams, result: SearchResult) -> dict[str, float]:
+    if result.weights is None or not isinstance(params.training, EpochTraining):
+        return {}
+    return {f"valid_{params.training.metric}": result.trajectory.best_value}
+
+
+def _load(params: AnyParams, dataset: Path) -> RankingData | FieldData:
     device = choose_device(params.training.device)
     if params.task == "ranking":
         return RankingData.load(dataset, device)
     data = FieldData.load(dataset, device)
-    if params.search.kind != "none":
-        data.require_validation()
+    data.require_validation()
     return data

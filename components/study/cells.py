@@ -6,6 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar, final
 
 from components.core.errors import InvalidInputError
 from components.core.recipe import RECIPES, Recipe, recipe_type
+from components.core.recipe.epoch_recipe import EpochRecipe
 from components.core.recipe.reading import build_recipe, read_document
 from components.core.recipe_files import find
 from components.study.schema import Study
@@ -62,14 +63,15 @@ def shared_document(study: Study, cell: Cell[Any]) -> dict[str, Any]:
         document = read_document(find(data.recipe))
     except InvalidInputError as error:
         raise InvalidInputError(f"{place}.recipe: {error}") from error
+    epochs = issubclass(recipe_type(document), EpochRecipe)
     return document | {
         "parameters": _parameters(document, data.parameters, place),
         "workspace": str(study.folder),
         "training": {
             **dict(document.get("training") or {}),
             **_settings(study, cell),
+            **({"warm_check": None} if epochs else {}),
             "model": study.models[cell.model].model_dump(mode="json"),
-            "warm_check": None,
             "seed": cell.seed,
         },
         "registry": {"tracking_uri": f"sqlite:///{study.folder}/mlflow.db"},  # knows no champion
@@ -90,7 +92,7 @@ def build(study: Study, cell: Cell[Any], document: Mapping[str, Any], kind: type
         )
     recipe = build_recipe(document, place=f"{named} for {cell.label}")
     assert isinstance(recipe, kind)
-    if not recipe.has_validation:
+    if isinstance(recipe, EpochRecipe) and not recipe.has_validation:
         raise InvalidInputError(
             f"{place}: recipe {named} sets nothing aside that validates (prepare.split): a study needs it"
         )

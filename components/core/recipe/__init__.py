@@ -20,9 +20,18 @@ from components.core.recipe.prepare import PrepareParams
 from components.core.recipe.ranking import RankingTraining, RetrainParams
 from components.core.recipe.ranking_judgement import EvaluateParams
 from components.core.recipe.ranking_recipe import RankingRecipe
-from components.core.recipe.search import AnySearchParams, SearchForClassifierParams, SearchParams
+from components.core.recipe.search import (
+    AnySearchParams,
+    SearchForClassifierParams,
+    SearchForStreamParams,
+    SearchParams,
+)
 from components.core.recipe.source import IngestParams
-from components.core.recipe.training import AnyRetrainParams, Training
+from components.core.recipe.stream import RetrainStreamParams, StreamTraining
+from components.core.recipe.stream_data import IngestStreamParams, PrepareStreamParams
+from components.core.recipe.stream_judgement import EvaluateStreamParams
+from components.core.recipe.stream_recipe import StreamRecipe
+from components.core.recipe.training import AnyRetrainParams, EpochTraining, Training
 
 __all__ = [
     "RECIPES",
@@ -31,13 +40,17 @@ __all__ = [
     "AnySearchParams",
     "ClassificationRecipe",
     "ClassificationTraining",
+    "EpochTraining",
     "EvaluateClassifierParams",
     "EvaluateParams",
+    "EvaluateStreamParams",
     "IngestExamplesParams",
     "IngestParams",
+    "IngestStreamParams",
     "Parameter",
     "PrepareExamplesParams",
     "PrepareParams",
+    "PrepareStreamParams",
     "PromoteParams",
     "RankingRecipe",
     "RankingTraining",
@@ -45,9 +58,13 @@ __all__ = [
     "RegisterParams",
     "RetrainClassifierParams",
     "RetrainParams",
+    "RetrainStreamParams",
     "Scalar",
     "SearchForClassifierParams",
+    "SearchForStreamParams",
     "SearchParams",
+    "StreamRecipe",
+    "StreamTraining",
     "Training",
     "absolute_uri",
     "recipe_type",
@@ -56,6 +73,7 @@ __all__ = [
 RECIPES: Final[Mapping[str, type[Recipe]]] = {
     "ranking": RankingRecipe,
     "classification": ClassificationRecipe,
+    "stream": StreamRecipe,
 }
 
 

@@ -21,7 +21,6 @@ from components.core.recipe.judgement import (
 )
 from components.core.recipe.notification import Notification
 from components.core.recipe.orchestration import ManualSchedule, Orchestration, Schedule
-from components.core.recipe.prepare import GivenSplit, LeaveOneOutSplit, RandomSplit, TemporalSplit
 from components.core.recipe.quality import Expectation, Quality
 from components.core.recipe.search import FromPolicy
 from components.core.recipe.training import Training
@@ -91,18 +90,6 @@ class Recipe(Config, ABC):
         """What two sections say against each other, one line each."""
         if self.workspace and "://" in self.workspace and not self.workspace.startswith(("s3://", "file://")):
             yield f"workspace: got {self.workspace!r}, need a directory or s3://"
-        split, parts = self.split, self.parts
-        if (parts is not None) != (split.kind == "given"):
-            yield (
-                f"prepare.split.kind: got '{split.kind}', but source.parts is "
-                f"{'not set' if parts is None else 'set'}; a source in parts goes with 'given'"
-            )
-        elif not self.has_validation:
-            needs = "needs validation data; give prepare.split a valid part"
-            if self.search.kind not in {"none", "policy"}:
-                yield f"search.kind: got '{self.search.kind}', which {needs}"
-            if self.training.warm_check is not None:
-                yield f"training.warm_check: {needs}"
         each = self.schedule.each if self.schedule.kind == "asset" else None
         if each is not None and each not in self.parameters:
             yield f"schedule.each: got {each!r}, need one of the parameters {sorted(self.parameters)}"
@@ -132,25 +119,6 @@ class Recipe(Config, ABC):
             for stage, asked in how.resources.items():
                 if stage in {"search", "retrain"} and asked.gpus == 0:
                     yield f"orchestration.resources.{stage}.gpus: got 0, but training.device is 'cuda'"
-
-    @property
-    def parts(self) -> Collection[str] | None:
-        """Names of the parts that the source comes in; None where it is not split."""
-        return getattr(self.source, "parts", None)
-
-    @property
-    def split(self) -> RandomSplit | TemporalSplit | LeaveOneOutSplit | GivenSplit:
-        """How train, valid and test come apart."""
-        split: RandomSplit | TemporalSplit | LeaveOneOutSplit | GivenSplit = self.prepare.split
-        return split
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether prepare sets something aside for validation."""
-        split = self.split
-        if isinstance(split, GivenSplit):
-            return split.valid_fraction > 0 or "valid" in (self.parts or ())
-        return isinstance(split, LeaveOneOutSplit) or split.ratio[1] > 0
 
     @abstractmethod
     def tables(self) -> Collection[str]:

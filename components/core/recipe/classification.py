@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.core.recipe.training import AnyRetrainParams, Count, NonNegative, Positive, Training
+from components.core.recipe.training import AnyRetrainParams, Count, EpochTraining, NonNegative, Positive
 from components.core.strategy import Config, Strategy
 
 ClassificationMetric = Literal["auc", "logloss"]
@@ -205,7 +205,7 @@ def check_distinct(losses: Candidates) -> None:
 # -- training --------------------------------------------------------------------------------------------
 
 
-class ClassificationTraining(Training):
+class ClassificationTraining(EpochTraining):
     """The `training` section of a recipe that classifies."""
 
     model: ClassifierConfig = Field(default=DeepFm(), description="what is trained")

@@ -5,12 +5,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.core.recipe.base import Recipe, expectations_of
+from components.core.recipe.base import expectations_of
 from components.core.recipe.classification import ClassificationTraining, RetrainClassifierParams
+from components.core.recipe.epoch_recipe import EpochRecipe
 from components.core.recipe.example_judgement import (
     EvaluateClassifierParams,
     ExampleEvaluation,
     ExamplePromotion,
+    of_two_classes,
 )
 from components.core.recipe.example_preparation import PrepareExamples, PrepareExamplesParams, unfit
 from components.core.recipe.example_quality import ExampleQuality
@@ -20,7 +22,7 @@ from components.core.recipe.search import ClassifierSearch, NoSearch, SearchForC
 from components.core.strategy import Config
 
 
-class ClassificationRecipe(Recipe):
+class ClassificationRecipe(EpochRecipe):
     """Labelled examples in, probabilities of their classes out."""
 
     task: Literal["classification"] = Field(description="what the model is for")
@@ -63,9 +65,7 @@ class ClassificationRecipe(Recipe):
                     f"{sorted(kinds)}"
                 )
         if len(self.source.label.classes) > 2:
-            for section in ("limits", "bounds"):
-                if "calibration" in getattr(self.promotion, section):
-                    yield f"promotion.{section}.calibration: is of two classes, take ece for several"
+            yield from of_two_classes(self.promotion)
         yield from super()._contradictions()
 
     def tables(self) -> Collection[str]:

@@ -1,6 +1,7 @@
 """How a classifier is measured and what it must reach."""
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,11 +12,13 @@ from components.core.recipe.judgement import AnyEvaluateParams, Evaluation, Prom
 from components.core.recipe.training import Count
 from components.core.strategy import Config
 
-ExampleMetric = Literal["auc", "logloss", "ece", "calibration"]
+ExampleMetric = Literal["auc", "logloss", "accuracy", "mse", "ece", "calibration"]
 ExampleBaseline = Literal["prior"]
 _ENDS: Final = {
     "auc": (0.0, 1.0),
     "logloss": (0.0, math.inf),
+    "accuracy": (0.0, 1.0),
+    "mse": (0.0, 1.0),
     "ece": (0.0, 1.0),
     "calibration": (0.0, math.inf),
 }
@@ -79,6 +82,14 @@ class ExamplePromotion(Promotion):
     @classmethod
     def _reachable(cls, ranges: dict[ExampleMetric, Range]) -> dict[ExampleMetric, Range]:
         return check_reachable(ranges, _ENDS)
+
+
+def of_two_classes(promotion: ExamplePromotion) -> Iterator[str]:
+    """What is asked of several classes that only two have, one line each."""
+    for section in ("limits", "bounds"):
+        for metric, instead in (("calibration", "ece"), ("mse", "logloss")):
+            if metric in getattr(promotion, section):
+                yield f"promotion.{section}.{metric}: is of two classes, take {instead} for several"
 
 
 class EvaluateClassifierParams(AnyEvaluateParams):

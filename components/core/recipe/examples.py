@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from components.core.columns import LABEL, PART, PARTS, ROW, TIMESTAMP
 from components.core.recipe.example_quality import ExampleQuality
+from components.core.recipe.judgement import Range
 from components.core.recipe.source import (
     AnyIngestParams,
     ColumnRef,
@@ -31,18 +32,31 @@ class Label(Config):
     classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=100)] = Field(
         default=("0", "1"), description="its values, in the order of the classes; any other is rejected"
     )
-    positive_from: float | None = Field(
+    thresholds: Annotated[tuple[float, ...], Field(min_length=1)] | None = Field(
         default=None,
-        description="the label is a number, and those from here on are class 1, the "
-        "others class 0, such as ratings from 4",
+        description="the label is a number, and its class the number of thresholds that it reaches: with [4] "
+        "ratings from 4 on are the second of two classes",
+    )
+    range: Range = Field(
+        default=Range(), description="where such a number must lie; a row with another one is rejected"
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes: got {list(self.classes)}, need each value once")
-        if self.positive_from is not None and self.classes != ("0", "1"):
-            raise ValueError("positive_from: makes two classes of a number; leave classes out")
+        thresholds = self.thresholds
+        if thresholds is None:
+            if self.range != Range():
+                raise ValueError("range: is of numbers, which need thresholds to become classes")
+            return self
+        if list(thresholds) != sorted(set(thresholds)):
+            raise ValueError(f"thresholds: got {list(thresholds)}, need numbers that ascend")
+        if len(self.classes) != len(thresholds) + 1:
+            raise ValueError(
+                f"classes: got {list(self.classes)}, need {len(thresholds) + 1} names, one more than there "
+                "are thresholds"
+            )
         return self
 
 
@@ -106,6 +120,9 @@ class ExamplesSource(Strategy):
     label: Label = Label()
     fields: Fields = Field(description="the examples' feature fields")
     missing: tuple[str, ...] = Field(default=("",), description="values that stand for none")
+    required: tuple[FieldName, ...] = Field(
+        default=(), description="fields without whose value a row is rejected"
+    )
     tables: Annotated[dict[FieldName, SideTable], Field(max_length=len(TABLES))] = Field(
         default={}, description="further tables whose columns are fields too"
     )
@@ -143,6 +160,9 @@ class ExamplesSource(Strategy):
         )
         if leaking:
             yield f"fields: {leaking} are read from the label's column, {self.label.column!r}"
+        unknown = sorted(set(self.required) - self.fields.columns().keys())
+        if unknown:
+            yield f"required: got {unknown}, need some of fields, {sorted(self.fields.columns())}"
         for name, table in self.tables.items():
             if table.field not in self.fields.categorical:
                 allowed = sorted(self.fields.categorical)

@@ -12,7 +12,7 @@ from components.core.strategy import Config, Unkeyed
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of a registered model; MLflow forbids slashes and colons
 Policy = Literal["auto", "approve", "never"]
-Task = Literal["ranking", "classification"]
+Task = Literal["ranking", "classification", "stream"]
 MetricT = TypeVar("MetricT", bound=str)
 
 

@@ -13,6 +13,7 @@ TableName = Literal["interactions", "train", "valid", "test", "users", "items", 
 
 DATASET_TABLES: Final = ("train", "valid", "test", "users", "items")
 EXAMPLE_TABLES: Final = ("train", "valid", "test", "fields", "values")
+STREAM_TABLES: Final = ("train", "test", "users", "items")
 
 
 class Expectation(Config):

@@ -7,9 +7,9 @@ from pydantic import ConfigDict, Field, model_validator
 from components.core.recipe.training import (
     AnyRetrainParams,
     Count,
+    EpochTraining,
     NonNegative,
     Positive,
-    Training,
 )
 from components.core.strategy import Strategy
 
@@ -173,7 +173,7 @@ LossConfig = BprLoss  # becomes a union on `kind` with the second loss
 # -- training --------------------------------------------------------------------------------------------
 
 
-class RankingTraining(Training):
+class RankingTraining(EpochTraining):
     """The `training` section of a recipe that ranks."""
 
     model: ModelConfig = Field(default=MatrixFactorization(), description="what is trained")

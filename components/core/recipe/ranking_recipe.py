@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.core.recipe.base import Recipe, expectations_of
+from components.core.recipe.base import expectations_of
+from components.core.recipe.epoch_recipe import EpochRecipe
 from components.core.recipe.prepare import Prepare, PrepareParams
 from components.core.recipe.quality import DATASET_TABLES, Bound, Quality
 from components.core.recipe.ranking import RankingTraining, RetrainParams
@@ -15,7 +16,7 @@ from components.core.recipe.source import FilesSource, IngestParams, SessionsSou
 from components.core.strategy import Config
 
 
-class RankingRecipe(Recipe):
+class RankingRecipe(EpochRecipe):
     """Interactions in, ranked items out."""
 
     task: Literal["ranking"] = Field(default="ranking", description="what the model is for")

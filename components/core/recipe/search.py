@@ -18,7 +18,8 @@ from components.core.recipe.ranking import (
     SamplerConfig,
     UniformSampler,
 )
-from components.core.recipe.training import Count, NonNegative, Positive, Training
+from components.core.recipe.stream import AutoEmb, Darts, Esapn, StreamTraining
+from components.core.recipe.training import Count, EpochTraining, NonNegative, Positive, Training
 from components.core.strategy import Config, Strategy, Unkeyed
 
 
@@ -143,6 +144,7 @@ class FromPolicy(Strategy):
 
 
 SearchConfig = Annotated[NoSearch | AutoSample | FromPolicy, Field(discriminator="kind")]
+StreamSearch = Annotated[NoSearch | Esapn | Darts | AutoEmb | FromPolicy, Field(discriminator="kind")]
 ClassifierSearch = Annotated[NoSearch | AutoLoss | Bohb | FromPolicy, Field(discriminator="kind")]
 
 
@@ -153,6 +155,12 @@ class AnySearchParams(Config):
     training: Training
     seed: int
 
+
+class AnySearchInEpochsParams(AnySearchParams):
+    """Of a task whose models pass their data many times."""
+
+    training: EpochTraining
+
     def identity(self) -> dict[str, Any]:
         """Without what only retraining reads, so that changing it does not search again."""
         document = super().identity()
@@ -161,7 +169,7 @@ class AnySearchParams(Config):
         return document
 
 
-class SearchParams(AnySearchParams):
+class SearchParams(AnySearchInEpochsParams):
     """Parameters of the search stage of a recipe that ranks."""
 
     task: Literal["ranking"] = "ranking"
@@ -169,9 +177,19 @@ class SearchParams(AnySearchParams):
     training: RankingTraining
 
 
-class SearchForClassifierParams(AnySearchParams):
+class SearchForClassifierParams(AnySearchInEpochsParams):
     """Parameters of the search stage of a recipe that classifies."""
 
     task: Literal["classification"] = "classification"
     search: ClassifierSearch
     training: ClassificationTraining
+
+
+class SearchForStreamParams(AnySearchParams):
+    """Parameters of the search stage of a recipe that follows a stream."""
+
+    task: Literal["stream"] = "stream"
+    search: StreamSearch
+    training: StreamTraining
+    model: Annotated[str, Unkeyed()] = Field(description="whose champion to go on from")
+    tracking_uri: Annotated[str, Unkeyed()] = Field(description="where that champion is registered")

@@ -26,14 +26,31 @@ class Training(Config):
     """The recipe's `training` section; each task has one of its own.
 
     Attributes:
-        model, loss, metric: narrowed by the task.
+        model, batch_size, warm_start, device: narrowed by the task.
     """
 
     model: Strategy
+    batch_size: int
+    learning_rate: Positive = Field(default=1e-3, description="Adam's")
+    warm_start: str
+    seed: Annotated[Annotated[int, Field(ge=0)] | None, Unkeyed()] = Field(
+        default=None,
+        description="of search and training alone, so that the data stay as they are; the recipe's where "
+        "none is given",
+    )
+    device: Device = Field(default="auto", description="auto takes a GPU where there is one")
+
+
+class EpochTraining(Training):
+    """Of models that pass their data many times, until they are no better on validation.
+
+    Attributes:
+        loss, metric: narrowed by the task.
+    """
+
     loss: Strategy
     metric: str
     batch_size: Count = Field(default=1024, description="positives in a step")  # AutoSample B.5
-    learning_rate: Positive = Field(default=1e-3, description="Adam's")
     epochs: Count = Field(default=100, description="at most so many passes over the training data")
     patience: Count = Field(
         default=10, description="stop after so many validations without a better `metric`"
@@ -56,12 +73,6 @@ class Training(Config):
     warm_check: WarmCheck | None = Field(
         default=None, description="also train from random weights, and compare"
     )
-    seed: Annotated[Annotated[int, Field(ge=0)] | None, Unkeyed()] = Field(
-        default=None,
-        description="of search and training alone, so that the data stay as they are; the recipe's where "
-        "none is given",
-    )
-    device: Device = Field(default="auto", description="auto takes a GPU where there is one")
 
 
 class AnyRetrainParams(Config):

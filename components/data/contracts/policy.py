@@ -11,22 +11,26 @@ import pyarrow.compute as pc
 from components.core.columns import ALPHA, EPOCH, PROBABILITY
 from components.core.errors import InvalidInputError
 from components.core.policy import CONTROLLER_FILE, POLICY_FILE, TRAJECTORY_FILE, WEIGHTS_FILE, Policy
-from components.core.recipe import SearchForClassifierParams, SearchParams
+from components.core.recipe import SearchForClassifierParams, SearchForStreamParams, SearchParams
 from components.core.recipe.search import AutoLoss, AutoSample, Bohb
+from components.core.recipe.stream import Searched
 from components.core.stage import Validation
+from components.core.strategy import Config
 from components.data.contracts.curves import curves_schema, expect_curves
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, not_null
+from components.data.contracts.sized import SIDES, expect_sizes, size_facts, size_schema
 from components.data.contracts.weights import weight_facts
 
 # Columns with such a prefix sum to 1 in every row. α is made in float64; p is a mean of many float32 sums.
 _DISTRIBUTIONS = {ALPHA: 1e-6, PROBABILITY: 1e-3}
 _NOTHING_SEARCHED = {"none", "policy"}
+_WITH_NETWORKS = {"esapn", "autoemb"}
 
 
 def validate(
     output: Path,
-    params: SearchParams | SearchForClassifierParams,
+    params: SearchParams | SearchForClassifierParams | SearchForStreamParams,
     inputs: Mapping[str, Path],
     docs: Path,
 ) -> Validation:
@@ -46,26 +50,49 @@ def validate(
     facts: dict[str, Fact] = {
         "is of the recipe's kind": (policy.kind == search.kind, 1, 1),
         "best_epoch": (policy.best_epoch, int(searched), policy.epochs),
-        "epochs": (policy.epochs, trajectory.num_rows, trajectory.num_rows),
+        **_epochs(policy, params, trajectory),
         "fits the training section": (_fits(policy, params), 1, 1),
     }
     if isinstance(search, AutoSample):
         facts |= _decided_sampler(policy, trajectory, search)
     elif isinstance(search, AutoLoss | Bohb):
         facts |= _decided_loss(policy, trajectory, search)
+    elif isinstance(search, Searched):
+        facts |= _decided_sizes(exam, policy, search)
     exam.facts(POLICY_FILE, facts)
     exam.facts(WEIGHTS_FILE, weight_facts(output / WEIGHTS_FILE, expected=searched))
     controlled = policy.patch.get("loss", {}).get("kind") == "controlled"
+    controlled |= policy.patch.get("embedding", {}).get("kind") in _WITH_NETWORKS
     exam.facts(CONTROLLER_FILE, weight_facts(output / CONTROLLER_FILE, expected=controlled))
     return exam.finish()
 
 
-def _fits(policy: Policy, params: SearchParams | SearchForClassifierParams) -> bool:
+def _fits(policy: Policy, params: SearchParams | SearchForClassifierParams | SearchForStreamParams) -> bool:
     try:
         policy.apply(params.training)
     except InvalidInputError:
         return False
     return True
+
+
+def _epochs(policy: Policy, params: Config, trajectory: pa.Table) -> dict[str, Fact]:
+    """As many as the trajectory has; a stream is passed once."""
+    if isinstance(params, SearchForStreamParams):
+        passed = int(policy.kind not in _NOTHING_SEARCHED)
+        return {"epochs": (policy.epochs, passed, passed)}
+    return {"epochs": (policy.epochs, trajectory.num_rows, trajectory.num_rows)}
+
+
+def _decided_sizes(exam: Examination, policy: Policy, search: Searched) -> dict[str, Fact]:
+    """Every user and item that was seen has one of the recipe's sizes; they are as many as is told."""
+    facts: dict[str, Fact] = {
+        "patch is the recipe's search": (policy.patch == {"embedding": search.model_dump(mode="json")}, 1, 1)
+    }
+    for dense, raw in SIDES:
+        table = exam.table(f"{dense}s.parquet", size_schema(dense, raw))
+        expect_sizes(exam, f"{dense}s.parquet", table, raw, search)
+        facts |= size_facts(table, dense, policy.decision.get("sizes", {}).get(dense, {}), search)
+    return facts
 
 
 def _decided_sampler(policy: Policy, trajectory: pa.Table, search: AutoSample) -> dict[str, Fact]:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.core.gates import Gate
-from components.core.recipe import Training
+from components.core.recipe import EpochTraining
 from components.metrics.direction import lead
 
 SUBJECT = "warm start"
 
 
-def warm_start_gates(document: Mapping[str, Any], training: Training) -> Iterator[Gate]:
+def warm_start_gates(document: Mapping[str, Any], training: EpochTraining) -> Iterator[Gate]:
     """What is to be said of `training.json`.
 
     Args:
@@ -46,7 +46,7 @@ def _carried(warm: Mapping[str, Any]) -> Gate:
     )
 
 
-def _not_worse(compared: Mapping[str, Any], training: Training) -> Gate:
+def _not_worse(compared: Mapping[str, Any], training: EpochTraining) -> Gate:
     check, warm, cold = training.warm_check, compared["warm"], compared["cold"]
     assert check is not None
     difference = lead(training.metric, warm["value"], cold["value"])

@@ -48,11 +48,13 @@ def read_exam(dataset: Path) -> Exam:
     """
     preparation, test = read_document(dataset / "preparation.json"), TableFile(dataset / "test.parquet")
     classes = tuple(preparation["classes"])
-    label_N = test.values(LABEL).astype(np.int64)
+    row_N = test.values(ROW)
+    order_N = np.argsort(row_N)  # a stream's are in the order of time
+    label_N = test.values(LABEL).astype(np.int64)[order_N]
     if absent := absent_classes(label_N, len(classes)):
         named = ", ".join(repr(classes[place]) for place in absent)
         raise InvalidInputError(
             f"dataset: got no test examples of class {named}, need at least one of each to evaluate a model"
         )
     count_C = np.array([preparation["class_counts"]["train"][name] for name in classes], dtype=np.float64)
-    return Exam(classes=classes, row_N=test.values(ROW), label_N=label_N, prior_C=count_C / count_C.sum())
+    return Exam(classes=classes, row_N=row_N[order_N], label_N=label_N, prior_C=count_C / count_C.sum())

@@ -9,7 +9,7 @@ from typing import Literal, final, get_args
 import numpy as np
 
 from components.core.hashing import derive_seed
-from components.core.recipe import EvaluateClassifierParams
+from components.core.recipe import EvaluateClassifierParams, EvaluateStreamParams
 from components.core.recipe.example_judgement import ExampleMetric
 from components.core.verdict import ExampleMeasure, ExampleOther, ExampleSlice, ExampleVerdict
 from components.evaluate.ancestry import CHALLENGER, CHAMPION
@@ -36,7 +36,7 @@ class Grades:
         learned: share of the test examples that the champion has been trained on; None where nobody can tell.
     """
 
-    params: EvaluateClassifierParams
+    params: EvaluateClassifierParams | EvaluateStreamParams
     exam: Exam
     probabilities: Mapping[Name, Floats]
     learned: float | None
@@ -93,6 +93,7 @@ def reach_verdict(grades: Grades, slices: Iterable[Slice], champion_version: str
     if CHAMPION in comparisons:
         gates.append(learned(grades.learned, "test examples"))
     return ExampleVerdict(
+        task=grades.params.task,
         promote=promoted(gates),
         reason=rule.reason(promotion, comparisons, gates),
         rule="champion" if CHAMPION in comparisons else "first",

@@ -1,7 +1,6 @@
 """What a model says about the test examples: asked as it is served, by raw values."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +12,7 @@ from components.data.parquet import TableFile
 from components.evaluate.ancestry import CHAMPION
 from components.evaluate.classification.exam import Exam
 from components.metrics.classification import Floats
-from components.registry.served import classifier_files
-
-if TYPE_CHECKING:
-    from components.registry.classifier_serving import Scorer
+from components.registry.scorers import Scorer, load_scorer
 
 
 def answer(name: str, model: Path, interactions: Path, exam: Exam, batch_size: int) -> Floats:
@@ -29,9 +25,7 @@ def answer(name: str, model: Path, interactions: Path, exam: Exam, batch_size: i
         InvalidInputError: it is a model of other classes, or of fields that the examples do not have.
         IntegrityError: it answers with other than numbers.
     """
-    from components.registry.classifier_serving import Scorer  # imports MLflow, which takes its time
-
-    scorer = Scorer(classifier_files(model))
+    scorer = load_scorer(model)
     examples = TableFile(interactions / "interactions.parquet")
     _require_classes(name, scorer, exam)
     _require_fields(name, scorer, examples.schema)
@@ -48,7 +42,7 @@ def answer(name: str, model: Path, interactions: Path, exam: Exam, batch_size: i
     return probability_NC
 
 
-def _require_classes(name: str, scorer: "Scorer", exam: Exam) -> None:
+def _require_classes(name: str, scorer: Scorer, exam: Exam) -> None:
     if tuple(scorer.classes) != exam.classes:
         raise InvalidInputError(
             f"{name}: its classes are {list(scorer.classes)}, but those of the dataset are "
@@ -56,7 +50,7 @@ def _require_classes(name: str, scorer: "Scorer", exam: Exam) -> None:
         )
 
 
-def _require_fields(name: str, scorer: "Scorer", schema: pa.Schema) -> None:
+def _require_fields(name: str, scorer: Scorer, schema: pa.Schema) -> None:
     there = {
         field.name: kind_of(field.type) for field in schema if field.name not in {LABEL, TIMESTAMP, PART}
     }

@@ -12,15 +12,16 @@ from components.evaluate.report.wording import signed
 _HERE = Path(__file__).parent
 
 
-def render(page: Page, own: Any, templates: Path) -> str:
+def render(page: Page, own: Any, *templates: Path) -> str:
     """The page as HTML. Equal content gives equal bytes.
 
     Args:
         own: what the page of the task shows beside what all show.
-        templates: the task's directory, whose `sections.html.j2` extends `page.html.j2`.
+        templates: the task's directory, whose `sections.html.j2` extends `page.html.j2`, and others that it
+            takes templates from.
     """
     environment = Environment(
-        loader=FileSystemLoader([templates, _HERE]),
+        loader=FileSystemLoader([*templates, _HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

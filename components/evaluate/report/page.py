@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import final
 
 from components.core.columns import PARTS
-from components.evaluate.report import decision, training
-from components.evaluate.report.charts import Chart
+from components.evaluate.report import decision
 from components.evaluate.report.checks import Checks, checks
+from components.evaluate.report.course import Course
 from components.evaluate.report.decision import Fact
 from components.evaluate.report.document import Table
 from components.evaluate.report.findings import AnyFindings
+from components.evaluate.report.settings import settings
 from components.evaluate.report.shares import Share, shares
 
 
@@ -25,19 +26,19 @@ class Page:
     reasons: Sequence[str]
     facts: Sequence[Fact]
     checks: Checks
-    search_summary: str
-    search: Sequence[Chart]
-    start_summary: str
-    start_tables: Sequence[Table]
-    curves: Sequence[Chart]
+    course: Course
     parts: Sequence[Share]
     settings: Sequence[Table]
     lineage: Mapping[str, str]
 
 
-def build_page(findings: AnyFindings, facts: Iterable[Fact]) -> Page:
-    """Findings turned into words, numbers and charts; `facts` are the task's own."""
-    verdict = findings.verdict
+def build_page(findings: AnyFindings, facts: Iterable[Fact], course: Course) -> Page:
+    """Findings turned into words, numbers and charts.
+
+    Args:
+        facts, course: the task's own.
+    """
+    verdict, sizes = findings.verdict, findings.preparation["sizes"]
     return Page(
         model=findings.params.model,
         outcome=decision.outcome(verdict),
@@ -45,12 +46,8 @@ def build_page(findings: AnyFindings, facts: Iterable[Fact]) -> Page:
         reasons=decision.reasons(findings),
         facts=list(facts),
         checks=checks(findings),
-        search_summary=training.search_summary(findings),
-        search=list(training.search_charts(findings)),
-        start_summary=training.start_summary(findings),
-        start_tables=list(training.start_tables(findings)),
-        curves=list(training.curves(findings)),
-        parts=shares({part: findings.preparation["sizes"][part] for part in PARTS}),
-        settings=list(training.settings(findings)),
+        course=course,
+        parts=shares({part: sizes[part] for part in PARTS if part in sizes}),
+        settings=list(settings(findings)),
         lineage=findings.lineage,
     )

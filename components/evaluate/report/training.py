@@ -1,7 +1,6 @@
-"""How the model came about: the search, the curves, the configuration."""
+"""How a model came about that passed its data many times: the search, and the curves."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -9,12 +8,23 @@ import pyarrow as pa
 from components.core.columns import EPOCH, TRAIN_LOSS
 from components.core.policy import Policy
 from components.evaluate.report.charts import Chart, Points, line_chart
+from components.evaluate.report.course import Course
 from components.evaluate.report.document import Table, flat, words
 from components.evaluate.report.findings import AnyFindings
 
-_SEARCHED = "searched"
 _NUM_TOLD = 4  # settings that a sentence can hold
 STARTS = {"champion": "the champion's", "search": "the search's", "none": "random"}
+
+
+def course(findings: AnyFindings) -> Course:
+    """What the page shows of it."""
+    return Course(
+        search_summary=search_summary(findings),
+        search=list(search_charts(findings)),
+        start_summary=start_summary(findings),
+        start_tables=list(start_tables(findings)),
+        curves=list(curves(findings)),
+    )
 
 
 def search_summary(findings: AnyFindings) -> str:
@@ -117,23 +127,6 @@ def start_tables(findings: AnyFindings) -> Iterator[Table]:
     ]
     header = ("tensor", "rows", "carried over", "fresh", "lost", "")
     yield Table(caption="The champion's weights", header=header, rows=rows)
-
-
-def settings(findings: AnyFindings) -> Iterator[Table]:
-    """The configuration, section by section; the third column marks what the search decided."""
-    patched = tuple(findings.policy.patch)
-    sections: dict[str, Mapping[str, Any]] = {
-        "training": findings.training["training"],
-        "search": findings.search_params,
-        "evaluation": findings.params.evaluation.model_dump(mode="json"),
-        "promotion": findings.params.promotion.model_dump(mode="json"),
-    }
-    for name, section in sections.items():
-        rows = []
-        for key, value in flat(section):
-            searched = name == "training" and any(f"{key}.".startswith(f"{path}.") for path in patched)
-            rows.append((key, value, _SEARCHED if searched else ""))
-        yield Table(caption=name, header=(), rows=rows)
 
 
 def _points(table: pa.Table, name: str) -> Points:

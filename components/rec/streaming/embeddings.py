@@ -68,6 +68,19 @@ class Embeddings(nn.Module, ABC):
     def bytes(self) -> dict[int, int]:
         """Size → what its embeddings take, spare room included, without optimizer state."""
 
+    @abstractmethod
+    def served(self) -> tuple[Tensor, Tensor]:
+        """What is stored of each id: how many numbers (N,), and all of them one after another."""
+
+    @abstractmethod
+    def affine(self) -> dict[int, tuple[Tensor, Tensor]]:
+        """Stored size d → A (W, d) and c (W,) by which a vector is tanh(A e + c); empty where what is stored
+        are the vectors."""
+
+    @abstractmethod
+    def unknown(self) -> Tensor:
+        """(W,) the vector of an id that nobody has seen: of an embedding of zeros."""
+
     def state(self) -> dict[str, Tensor]:
         """Weights, running statistics, embeddings and what has been seen."""
         return {
@@ -144,6 +157,16 @@ class SizedEmbeddings(Embeddings):
 
     def bytes(self) -> dict[int, int]:
         return dict(zip(self.table.sizes, self.table.bytes(), strict=True))
+
+    def served(self) -> tuple[Tensor, Tensor]:
+        return self.table.flat()
+
+    def affine(self) -> dict[int, tuple[Tensor, Tensor]]:
+        return {size: self.unify.affine(place) for place, size in enumerate(self.table.sizes)}
+
+    def unknown(self) -> Tensor:
+        _, bias_W = self.unify.affine(0)
+        return torch.tanh(bias_W)
 
     def _table_state(self) -> dict[str, Tensor]:
         return self.table.state()

@@ -92,6 +92,10 @@ class EsapnLearner(StreamLearner):
         networks = [prefixed(side, self._networks[side].state_dict()) for side in SIDES]
         return {**networks[0], **networks[1]}
 
+    def adopt(self, policies: Mapping[str, Tensor]) -> None:
+        for side in SIDES:
+            self._networks[side].load_state_dict(without_prefix(side, policies))
+
     def state(self) -> dict[str, Tensor]:
         state = {**super().state(), "generator": self._generator.get_state()}
         state |= prefixed("history", self._history.state())

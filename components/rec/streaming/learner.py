@@ -74,6 +74,15 @@ class StreamLearner(ABC):
     def remember(self, batch: StreamBatch) -> None:
         """Told what is past from now on."""
 
+    def policies(self) -> dict[str, Tensor]:
+        """The weights of what decides about sizes and could do so on another stream: none, unless a search
+        says more."""
+        return {}
+
+    def adopt(self, policies: Mapping[str, Tensor]) -> None:
+        """Take over what `policies` of another learner gave."""
+        assert not policies
+
     def _train(self, batch: StreamBatch) -> None:
         """One step along eq. 3 or eq. 4."""
         rows = self.model.rows(batch)

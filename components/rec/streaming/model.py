@@ -49,6 +49,9 @@ class StreamModel(nn.Module):
         num_classes: of the label.
         hidden: width of the hidden layer.
         generator: (CPU) draws the first weights.
+
+    Attributes:
+        num_classes: of the label.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class StreamModel(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
+        self.num_classes = num_classes
         self._sides = nn.ModuleDict({side: embeddings[side] for side in SIDES})
         width = sum(embeddings[side].width for side in SIDES)
         self.hidden = fully_connected(width, hidden, generator=generator)

@@ -247,6 +247,15 @@ class SizedTable:
             self._slot_N[ids] = self._blocks[place + 1].append(ids, value_ND).to(torch.int32)
             self._size_N[ids] = place + 1
 
+    def flat(self) -> tuple[Tensor, Tensor]:
+        """How many numbers each id's embedding has (N,), and all of them one after another."""
+        length_N = torch.tensor(self.sizes)[self.size_of(torch.arange(self._num_ids))]
+        first_N, flat = length_N.cumsum(0) - length_N, torch.empty(int(length_N.sum()))
+        for size, block in zip(self.sizes, self._blocks, strict=True):
+            first_C = first_N[block.owner_C[: block.used].to(torch.int64)]
+            flat[first_C[:, None] + torch.arange(size)] = block.value_CD[: block.used]
+        return length_N, flat
+
     def counts(self) -> list[int]:
         """How many ids have each size (ESAPN Table 2)."""
         return [block.used for block in self._blocks]

@@ -41,6 +41,7 @@ class Unify(nn.Module):
 
     def __init__(self, sizes: Sequence[int], *, generator: torch.Generator) -> None:
         super().__init__()
+        self._sizes = tuple(sizes)
         self.maps = nn.ModuleList(_rotation(*pair, generator=generator) for pair in pairwise(sizes))
         width = sizes[-1]
         self.scale_W, self.shift_W = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
@@ -63,6 +64,17 @@ class Unify(nn.Module):
             self._remember(parts)
         normal = [self._normal(place, rows_RW) for place, rows_RW in enumerate(parts)]
         return torch.tanh(torch.cat(normal) * self.scale_W + self.shift_W)
+
+    @torch.no_grad()
+    def affine(self, place: int) -> tuple[Tensor, Tensor]:
+        """A (W, d) and c (W,) by which an embedding e of a size becomes tanh(A e + c) when it is served."""
+        weight_WD, bias_W = torch.eye(self._sizes[place]), torch.zeros(self._sizes[place])
+        for layer in self.maps[place:]:
+            assert isinstance(layer, nn.Linear)
+            weight_WD, bias_W = layer.weight @ weight_WD, layer.weight @ bias_W + layer.bias
+        known = self._known(place)
+        scale_W = self.scale_W / torch.sqrt(self.variance_KW[known] + _EPSILON)
+        return scale_W[:, None] * weight_WD, scale_W * (bias_W - self.mean_KW[known]) + self.shift_W
 
     def _normal(self, place: int, rows_RW: Tensor) -> Tensor:
         known = self._known(place)

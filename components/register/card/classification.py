@@ -12,6 +12,12 @@ from components.register.card.method import settings, trained
 from components.register.card.parts import Measures, Pair, Subject, Table
 
 _NUM_SLICES: Final = 12
+_NOTES: Final = {
+    "accuracy": "accuracy: share of the examples whose most probable class is theirs.",
+    "mse": "mse: mean square of probability − what happened; less is better.",
+    "ece": "ece: how far probabilities are from what happens, on average over 15 bins; 0 is best.",
+    "calibration": "calibration: {predicted}, as a multiple of what was observed; 1 is best.",
+}
 _OTHERS: Final = {"champion": "champion", "prior": "prior"}
 
 
@@ -21,19 +27,20 @@ def subject(facts: Facts) -> Subject:
     assert isinstance(verdict, ExampleVerdict)
     return Subject(
         task="classification: raw values of fields in, the probability of every class out",
-        data=list(_data(facts)),
+        data=[*delivered(facts), split(facts)],
         method=list(_method(facts)),
-        metrics=_metrics(verdict),
-        metrics_note=_metrics_note(verdict),
-        slices=_slices(facts, verdict),
-        measures=_calibration(verdict),
+        metrics=metrics(verdict),
+        metrics_note=metrics_note(verdict),
+        slices=slices(facts, verdict),
+        measures=measures(verdict),
         fields=_fields(facts),
         limits=list(limits(facts, verdict)),
         feedback=list(feedback(facts, verdict)),
     )
 
 
-def _data(facts: Facts) -> Iterator[Pair]:
+def delivered(facts: Facts) -> Iterator[Pair]:
+    """What was delivered, when it happened, and how often each class came."""
     profile = facts.profile
     yield (
         "delivered",
@@ -45,7 +52,6 @@ def _data(facts: Facts) -> Iterator[Pair]:
         f"{code(name)} {percent(count / profile['examples'])}" for name, count in profile["classes"].items()
     )
     yield "classes", ", ".join(classes)
-    yield split(facts)
 
 
 def _method(facts: Facts) -> Iterator[Pair]:
@@ -56,7 +62,7 @@ def _method(facts: Facts) -> Iterator[Pair]:
     yield from trained(facts, loss=code(loss["kind"]) if decided else settings(loss), unit="examples")
 
 
-def _metrics(verdict: ExampleVerdict) -> Table:
+def metrics(verdict: ExampleVerdict) -> Table:
     """Every metric, with its difference to each other model."""
     others = [name for name in _OTHERS if name in verdict.comparisons]
     compared: Mapping[Any, Mapping[Any, ExampleComparison]] = verdict.comparisons
@@ -75,7 +81,8 @@ def _named(verdict: ExampleVerdict, other: str) -> str:
     return f"champion (version {version})" if other == "champion" and version else _OTHERS[other]
 
 
-def _metrics_note(verdict: ExampleVerdict) -> str:
+def metrics_note(verdict: ExampleVerdict) -> str:
+    """What the metrics are, and over what."""
     return (
         f"Over {verdict.num_examples:,} test examples. auc: chance that an example of "
         f"{_told_class(verdict)} has a higher probability of it than one "
@@ -89,7 +96,7 @@ def _told_class(verdict: ExampleVerdict) -> str:
     return f"class {code(verdict.classes[1])}" if len(verdict.classes) == 2 else "a class"
 
 
-def _slices(facts: Facts, verdict: ExampleVerdict) -> Measures | None:
+def slices(facts: Facts, verdict: ExampleVerdict) -> Measures | None:
     """Those in which the model is worst."""
     metric, rows = verdict.metric, []
     for found in worst_first(facts, verdict, metric)[:_NUM_SLICES]:
@@ -97,7 +104,7 @@ def _slices(facts: Facts, verdict: ExampleVerdict) -> Measures | None:
         if found.difference is not None and found.low is not None and found.high is not None:
             against = interval(found.difference, found.low, found.high)
         named = f"{inline(found.field)}: {inline(found.value)}"
-        rows.append((named, f"{found.examples:,}", _number(found.challenger), against))
+        rows.append((named, f"{found.examples:,}", number(found.challenger), against))
     if not rows:
         return None
     return Measures(
@@ -108,18 +115,19 @@ def _slices(facts: Facts, verdict: ExampleVerdict) -> Measures | None:
     )
 
 
-def _calibration(verdict: ExampleVerdict) -> Measures:
+def measures(verdict: ExampleVerdict) -> Measures:
+    """Those that nothing is decided by."""
     rows = [
-        (name, *map(_number, (found.challenger, found.champion, found.prior)))
+        (name, *map(number, (found.challenger, found.champion, found.prior)))
         for name, found in verdict.metrics.items()
-        if name in ("ece", "calibration")
+        if name in _NOTES
     ]
-    note = "ece: how far probabilities are from what happens, on average over 15 bins; 0 is best."
+    note = " ".join(told for name, told in _NOTES.items() if name in verdict.metrics)
     if "calibration" in verdict.metrics:
         predicted = f"what was predicted of {_told_class(verdict)} in sum"
-        note += f" calibration: {predicted}, as a multiple of what was observed; 1 is best."
+        note = note.replace("{predicted}", predicted)
     return Measures(
-        title="Calibration",
+        title="Other measures",
         note=note,
         table=Table(header=("measure", "this model", "champion", "prior"), rows=rows),
     )
@@ -139,5 +147,6 @@ def _fields(facts: Facts) -> Table:
     return Table(header=header, rows=rows)
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Or a dash."""
     return "–" if value is None else f"{value:.4f}"

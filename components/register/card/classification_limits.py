@@ -42,6 +42,13 @@ def limits(facts: Facts, verdict: ExampleVerdict) -> Iterator[str]:
         "The intervals are over the test examples alone. Another seed gives another model, and that spread "
         "is not in them."
     )
+    yield from few_examples(facts, verdict)
+    if facts.profile["time_range"] is None:
+        yield "The data have no timestamps, so neither their age nor any change can be seen."
+
+
+def few_examples(facts: Facts, verdict: ExampleVerdict) -> Iterator[str]:
+    """That slices are too small to say anything, where some are."""
     slices = {(found.field, found.value): found.examples for found in verdict.slices}
     small = sum(examples < least(facts) for examples in slices.values())
     if small:
@@ -49,8 +56,6 @@ def limits(facts: Facts, verdict: ExampleVerdict) -> Iterator[str]:
             f"{small:,} of {len(slices):,} slices have fewer than {least(facts):,} examples, too few to say "
             "anything."
         )
-    if facts.profile["time_range"] is None:
-        yield "The data have no timestamps, so neither their age nor any change can be seen."
 
 
 def feedback(facts: Facts, verdict: ExampleVerdict) -> Iterator[str]:

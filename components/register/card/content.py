@@ -7,7 +7,7 @@ from typing import Final, final
 from components.core.gates import Gate
 from components.core.recipe.card import Card as Words
 from components.core.recipe.judgement import Task
-from components.register.card import classification, ranking
+from components.register.card import classification, ranking, stream
 from components.register.card.facts import Facts
 from components.register.card.markdown import code, inline, public
 from components.register.card.method import candidates, carried, made_with, searched
@@ -16,6 +16,7 @@ from components.register.card.parts import Pair, Subject, Table
 _SUBJECTS: Final[Mapping[Task, Callable[[Facts], Subject]]] = {
     "ranking": ranking.subject,
     "classification": classification.subject,
+    "stream": stream.subject,
 }
 
 
@@ -50,7 +51,7 @@ def build_card(facts: Facts) -> Content:
         sources=list(_sources(facts)),
         method=[searched(facts), *subject.method, *made_with(facts)],
         candidates=candidates(facts.policy.decision),
-        carried=carried(facts.training["warm_start"]),
+        carried=carried(facts.training),
         gates=_gates(facts),
         gates_note=_gates_note(facts),
         limits=[*subject.limits, *_spoken(facts)],

@@ -20,7 +20,9 @@ def searched(facts: Facts) -> Pair:
     decided = "; ".join(f"{inline(key)} = {_value(value)}" for key, value in policy.patch.items())
     taken = policy.decision.get("taken_from")
     who = f"{code(taken)}, of another run," if taken else code(policy.kind)
-    return "search", f"{who} decided{'' if taken else f' in {policy.epochs} epochs'}: {decided}"
+    passed = policy.decision.get("interactions")
+    how_long = f"while {passed:,} interactions went by" if passed else f"in {policy.epochs} epochs"
+    return "search", f"{who} decided{'' if taken else f' {how_long}'}: {decided}"
 
 
 def trained(facts: Facts, *, loss: str, unit: str) -> Iterator[Pair]:
@@ -81,9 +83,9 @@ def candidates(decision: Mapping[str, Any]) -> Table | None:
     )
 
 
-def carried(warm: Mapping[str, Any]) -> Table | None:
-    """What became of the champion's weights, tensor by tensor."""
-    tensors = sorted(warm["tensors"].items())
+def carried(training: Mapping[str, Any]) -> Table | None:
+    """What became of the champion's weights, tensor by tensor; a stream's state goes on as a whole."""
+    tensors = sorted(training.get("warm_start", {}).get("tensors", {}).items())
     if not tensors:
         return None
     header = ["tensor", "carried over", "fresh", "lost"]

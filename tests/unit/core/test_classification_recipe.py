@@ -128,9 +128,12 @@ def test_where_files_lie_is_no_part_of_the_key() -> None:
         ({"source": {**SOURCE, "label": {"column": "a"}}}, "['ad'] are read from the label's column, 'a'"),
         ({"source": {**SOURCE, "label": {"classes": ["1", "1"]}}}, "need each value once"),
         (
-            {"source": {**SOURCE, "label": {"positive_from": 4, "classes": ["a", "b"]}}},
-            "leave classes out",
+            {"source": {**SOURCE, "label": {"thresholds": [4], "classes": ["a", "b", "c"]}}},
+            "classes: got ['a', 'b', 'c'], need 2 names, one more than there are thresholds",
         ),
+        ({"source": {**SOURCE, "label": {"thresholds": [4, 2]}}}, "got [4.0, 2.0], need numbers that ascend"),
+        ({"source": {**SOURCE, "label": {"range": {"max": 5}}}}, "is of numbers, which need thresholds"),
+        ({"source": {**SOURCE, "required": ["other"]}}, "required: got ['other'], need some of fields"),
         (
             {
                 "source": {

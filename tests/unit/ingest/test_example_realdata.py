@@ -75,12 +75,12 @@ def test_avazu(data_dir: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("positive_from", [None, 4])
+@pytest.mark.parametrize("threshold", [None, 4])
 def test_films_with_what_is_known_of_them_and_of_their_viewers(
-    positive_from: int | None, data_dir: Path, tmp_path: Path
+    threshold: int | None, data_dir: Path, tmp_path: Path
 ) -> None:
     folder = data_dir / "ml-100k"
-    classes = {"classes": list("12345")} if positive_from is None else {"positive_from": positive_from}
+    classes = {"classes": list("12345")} if threshold is None else {"thresholds": [threshold]}
     side = {"format": TABS}
     users = {
         "path": str(folder / "ml-100k.user"),
@@ -117,7 +117,7 @@ def test_films_with_what_is_known_of_them_and_of_their_viewers(
         age, gender, _, zip_code = of_user[user]
         _, year, genres = of_item[item]
         assert row == {
-            "label": int(rating) - 1 if positive_from is None else int(float(rating) >= positive_from),
+            "label": int(rating) - 1 if threshold is None else int(float(rating) >= threshold),
             "user": user,
             "item": item,
             "gender": gender,

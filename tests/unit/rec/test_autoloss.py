@@ -18,7 +18,7 @@ from components.core.recipe.classification import (
     Mlp,
 )
 from components.core.recipe.search import AutoLoss, Temperature
-from components.rec import loop
+from components.rec import saves
 from components.rec.classification import build_classifier, build_loss
 from components.rec.endless import EndlessBatches
 from components.rec.fields import ExampleBatch, FieldData
@@ -264,7 +264,7 @@ def test_without_gumbel_noise_the_weights_are_the_controllers() -> None:
 def test_a_killed_search_ends_as_if_it_had_not_been(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(saves, "_EVERY_S", 0.0)
     data = make_field_data(3)
     whole = searched(KINDS[kind], data, tmp_path / "whole")
 

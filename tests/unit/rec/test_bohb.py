@@ -19,7 +19,7 @@ from components.core.recipe.classification import (
     Mlp,
 )
 from components.core.recipe.search import Bohb
-from components.rec import loop
+from components.rec import saves
 from components.rec.classification import ClassificationLearner, build_classifier, build_loss
 from components.rec.fields import ExampleBatch, FieldData
 from components.rec.loop import Fit, Schedule, fit
@@ -107,8 +107,8 @@ def test_weights_are_uniform_on_the_simplex_at_first() -> None:
 def test_a_killed_search_ends_as_if_it_had_not_been(
     killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(loop, "_CHECKPOINT_SHARE", math.inf)  # after every step
+    monkeypatch.setattr(saves, "_EVERY_S", 0.0)
+    monkeypatch.setattr(saves, "_SHARE", math.inf)  # after every step
     data = make_field_data()
     whole = searched(data, tmp_path / "whole")
 

@@ -16,7 +16,7 @@ from components.core.recipe.classification import (
     Mlp,
 )
 from components.core.strategy import Strategy
-from components.rec import loop
+from components.rec import saves
 from components.rec.classification import ClassificationLearner, build_classifier, build_loss
 from components.rec.controller import ControllerNetwork
 from components.rec.fields import FieldData
@@ -59,7 +59,7 @@ def run(learner: ClassificationLearner, data: FieldData, place: Path) -> Fit:
 def test_a_killed_run_ends_as_if_it_had_not_been(
     loss: Strategy, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(saves, "_EVERY_S", 0.0)
     data = make_field_data()
     whole = run(make_learner(data, loss, policy), data, tmp_path / "whole")
     doomed, steps = make_learner(data, loss, policy), []

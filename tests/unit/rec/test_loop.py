@@ -11,7 +11,7 @@ from components.core.checkpoint import Checkpoint
 from components.core.errors import GateFailedError
 from components.core.recipe.ranking import MatrixFactorization, Ngcf, RankingTraining
 from components.core.recipe.search import AutoSample
-from components.rec import loop
+from components.rec import saves
 from components.rec.data import RankingData
 from components.rec.learner import Learner
 from components.rec.loop import Fit, Schedule, fit
@@ -42,7 +42,7 @@ def run(learner: Learner, data: RankingData, place: Path, epochs: int = 8) -> Fi
 
 @pytest.fixture
 def always_save(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(saves, "_EVERY_S", 0.0)
     return iter(())
 
 

@@ -21,7 +21,7 @@ from components.core.recipe.ranking import MatrixFactorization
 from components.core.recipe.training import WarmCheck
 from components.core.stage import Context
 from components.data.parquet import read_table, write_table
-from components.rec import loop
+from components.rec import loop, saves
 from components.rec.ranking_learner import RankingLearner
 from components.retrain.run import run
 
@@ -249,8 +249,8 @@ class KilledError(Exception):
 def test_a_killed_check_goes_on_where_it_was(
     deliveries: Deliveries, first: Path, second: Path, when: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY_S", 0.0)
-    monkeypatch.setattr(loop, "_CHECKPOINT_SHARE", 1e9)  # after every step
+    monkeypatch.setattr(saves, "_EVERY_S", 0.0)
+    monkeypatch.setattr(saves, "_SHARE", 1e9)  # after every step
     changes = {"warm_check": WarmCheck(margin=1)}
     steps, step = [], RankingLearner.step
 
@@ -283,7 +283,7 @@ def test_a_killed_check_goes_on_where_it_was(
 def test_a_champion_that_changed_on_the_way_is_another_start(
     deliveries: Deliveries, first: Path, second: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(saves, "_EVERY_S", 0.0)
     other = deliveries.retrain(first.parent / "dataset", None, learning_rate=0.05)
     wanted = deliveries.retrain(second, other)
     deliveries.retrain(second, first)  # its checkpoint stays: nobody discards it here

@@ -22,7 +22,7 @@ from components.core.columns import (
     ROW,
     VALUE,
 )
-from components.core.recipe import EvaluateClassifierParams
+from components.core.recipe import EvaluateClassifierParams, EvaluateStreamParams
 from components.core.stage import Validation
 from components.core.verdict import VERDICT_FILE, ExampleSlice, ExampleVerdict
 from components.data.contracts.agreement import near
@@ -40,10 +40,10 @@ from components.metrics.decision import LEARNED, promoted
 from components.metrics.example_comparison import METRICS
 from components.metrics.example_promotion import judge, limits
 
+AnyParams = EvaluateClassifierParams | EvaluateStreamParams
 
-def validate(
-    output: Path, params: EvaluateClassifierParams, inputs: Mapping[str, Path], docs: Path
-) -> Validation:
+
+def validate(output: Path, params: AnyParams, inputs: Mapping[str, Path], docs: Path) -> Validation:
     """Check probabilities, every number that follows from them, and the verdict against its own numbers.
 
     Raises:
@@ -143,7 +143,7 @@ def _slice_facts(verdict: ExampleVerdict, slices: pa.Table) -> dict[str, Fact]:
     return facts
 
 
-def _verdict_facts(verdict: ExampleVerdict, params: EvaluateClassifierParams) -> dict[str, Fact]:
+def _verdict_facts(verdict: ExampleVerdict, params: AnyParams) -> dict[str, Fact]:
     """It is about the recipe's question; its gates follow from its numbers, and it from its gates."""
     promotion = params.promotion
     values: dict[str, float] = {name: found.challenger for name, found in verdict.metrics.items()}

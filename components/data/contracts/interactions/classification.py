@@ -12,8 +12,9 @@ import pyarrow as pa
 from components.core.columns import LABEL, PART, TIMESTAMP
 from components.core.gates import Gate
 from components.core.hashing import derive_seed
-from components.core.recipe import IngestExamplesParams
+from components.core.recipe import IngestExamplesParams, IngestStreamParams
 from components.core.recipe.examples import ExamplesSource, FieldKind
+from components.core.recipe.stream_data import SyntheticStream
 from components.core.stage import Validation
 from components.data.contracts.deliveries import rejected_gate
 from components.data.contracts.examination import Examination, Fact
@@ -31,6 +32,7 @@ from components.data.examples import Examples
 from components.data.normalize import END_OF_TIME
 from components.data.scanning import parts_of, scan_table
 
+AnyIngest = IngestExamplesParams | IngestStreamParams
 _PROFILE: Final = ("rows", "examples", "classes", "fields", "duplicates", "tables")
 _TYPES: Final[Mapping[FieldKind, pa.DataType]] = {
     "categorical": pa.string(),
@@ -41,7 +43,7 @@ _TYPES: Final[Mapping[FieldKind, pa.DataType]] = {
 
 def validate(
     output: Path,
-    params: IngestExamplesParams,
+    params: AnyIngest,
     inputs: Mapping[str, Path],
     docs: Path,
     *,
@@ -76,19 +78,20 @@ def validate(
     return exam.finish(docs=True)
 
 
-def schema(params: IngestExamplesParams) -> pa.Schema:
+def schema(params: AnyIngest) -> pa.Schema:
     """The schema of the interactions table that a source gives."""
     source = params.source
     columns = {LABEL: pa.int32(), **{name: _TYPES[kind] for name, kind in source.kinds().items()}}
-    if isinstance(source, ExamplesSource):
-        if source.timestamp is not None:
-            columns[TIMESTAMP] = pa.int64()
-        if source.parts is not None:
-            columns[PART] = pa.string()
+    if isinstance(source, SyntheticStream) or (
+        isinstance(source, ExamplesSource) and source.timestamp is not None
+    ):
+        columns[TIMESTAMP] = pa.int64()
+    if isinstance(source, ExamplesSource) and source.parts is not None:
+        columns[PART] = pa.string()
     return pa.schema(columns)
 
 
-def _expectations(params: IngestExamplesParams, columns: list[str]) -> list[Expectation]:
+def _expectations(params: AnyIngest, columns: list[str]) -> list[Expectation]:
     """About the columns that are no fields."""
     source = params.source
     found = [row_count(1), *map(not_null, columns), between(LABEL, 0, len(source.label.classes) - 1)]
@@ -100,12 +103,15 @@ def _expectations(params: IngestExamplesParams, columns: list[str]) -> list[Expe
     return found
 
 
-def _field_facts(rows: pl.LazyFrame, params: IngestExamplesParams) -> dict[str, Fact]:
+def _field_facts(rows: pl.LazyFrame, params: AnyIngest) -> dict[str, Fact]:
     """About the fields, all in one pass: Great Expectations would look at every column once for each."""
     source = params.source
     limit = source.max_value_length if isinstance(source, ExamplesSource) else None
     counted: dict[str, pl.Expr] = {}
     bounds: dict[str, float | None] = {}
+    if isinstance(source, ExamplesSource):
+        for name in source.required:
+            counted[f"{name}: rows without a value"] = pl.col(name).is_null().sum()
     for name, kind in source.kinds().items():
         values = pl.col(name)
         if kind == "numeric":
@@ -143,7 +149,7 @@ def _profile_facts(examples: Examples, rejected: pa.Table, profile: Mapping[str,
 def _gates(
     now: Examples,
     profile: Mapping[str, Any],
-    params: IngestExamplesParams,
+    params: AnyIngest,
     inputs: Mapping[str, Path],
     now_s: float,
 ) -> Iterator[Gate]:

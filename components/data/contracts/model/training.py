@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from components.core.policy import WEIGHTS_FILE
-from components.core.recipe import Training
+from components.core.recipe import EpochTraining
 from components.data.contracts.curves import curves_schema, expect_curves
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.warm_start import warm_start_gates
@@ -21,7 +21,7 @@ _STARTS: Final = tuple(f"warm_start.{key}" for key in ("from", "champion_sha256"
 _KEYS: Final = ("training", *_STARTS, "warm_check", "best_epoch", "epochs")
 
 
-def read_training(exam: Examination, section: type[Training], sizes: Collection[str]) -> dict[str, Any]:
+def read_training(exam: Examination, section: type[EpochTraining], sizes: Collection[str]) -> dict[str, Any]:
     """The document of the training, with its section of a task and with what it tells of the data's sizes."""
 
     def read(path: Path) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def read_history(exam: Examination) -> pa.Table:
 
 
 def examine_training(
-    exam: Examination, output: Path, training: Mapping[str, Any], section: Training, history: pa.Table
+    exam: Examination, output: Path, training: Mapping[str, Any], section: EpochTraining, history: pa.Table
 ) -> None:
     """Check the history, the weights, and how the training began."""
     expect_curves(exam, HISTORY_FILE, history)

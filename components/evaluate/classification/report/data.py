@@ -1,6 +1,7 @@
 """What was delivered, and what prepare made of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from components.core.columns import ENCODING, FIELD, KIND, PARTS, SIZE
 from components.data.fields import FIRST_VALUE
@@ -13,6 +14,20 @@ def data_tables(findings: Findings) -> Iterator[Table]:
     """Counts from delivery to dataset."""
     profile, preparation = findings.profile, findings.preparation
     yield _classes(findings)
+    yield from delivered(profile)
+    split = preparation["split"]
+    told = {
+        "examples that repeat another": number(profile["duplicates"]),
+        "test examples with fields as one of train": number(preparation["equal_across_parts"]),
+        "split": split["kind"],
+        **{words(key): value for key, value in split.items() if key not in {"kind", "sizes"}},
+        **{f"{when} example": told_time(time) for when, time in (profile["time_range"] or {}).items()},
+    }
+    yield Table(caption="Details", header=(), rows=[(key, text(value)) for key, value in told.items()])
+
+
+def delivered(profile: Mapping[str, Any]) -> Iterator[Table]:
+    """What became of the rows of a delivery."""
     steps = (
         ("rows delivered", profile["rows"]),
         ("− rejected", profile["rejected_rows"]),
@@ -24,15 +39,6 @@ def data_tables(findings: Findings) -> Iterator[Table]:
         counts = sorted(profile["rejected_by_reason"].items(), key=lambda entry: (-entry[1], entry[0]))
         rows = [(reason, number(count)) for reason, count in counts]
         yield Table(caption="Rejected rows", header=("reason", "rows"), rows=rows)
-    split = preparation["split"]
-    told = {
-        "examples that repeat another": number(profile["duplicates"]),
-        "test examples with fields as one of train": number(preparation["equal_across_parts"]),
-        "split": split["kind"],
-        **{words(key): value for key, value in split.items() if key not in {"kind", "sizes"}},
-        **{f"{when} example": _time(time) for when, time in (profile["time_range"] or {}).items()},
-    }
-    yield Table(caption="Details", header=(), rows=[(key, text(value)) for key, value in told.items()])
 
 
 def field_table(findings: Findings) -> Table:
@@ -69,5 +75,6 @@ def _percent(share: float | None) -> str:
     return "0" if share == 0 else f"{100 * share:.2f} %" if share >= 0.00005 else "< 0.01 %"
 
 
-def _time(iso8601: str) -> str:
+def told_time(iso8601: str) -> str:
+    """A moment for reading."""
     return iso8601.replace("T", " ").replace("+00:00", " UTC")

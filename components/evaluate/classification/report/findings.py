@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from components.core.recipe import EvaluateClassifierParams
+from components.core.recipe import EvaluateClassifierParams, EvaluateStreamParams
 from components.core.recipe.classification import ClassificationMetric
 from components.core.verdict import ExampleVerdict
 from components.evaluate.classification.judging import Grades
@@ -21,7 +21,7 @@ class Findings(AnyFindings):
     """
 
     wording = WORDING
-    params: EvaluateClassifierParams
+    params: EvaluateClassifierParams | EvaluateStreamParams
     verdict: ExampleVerdict
     grades: Grades
 

@@ -17,6 +17,8 @@ from components.metrics.direction import lead
 MEANINGS: Final = {
     "auc": "chance that an example of a class scores above one of another",
     "logloss": "−ln of the probability of what happened; less is better",
+    "accuracy": "share of examples whose most probable class is theirs",
+    "mse": "mean square of probability − what happened; less is better",
     "ece": "how far probabilities are from what happens; less is better",
     "calibration": "Σ predicted / Σ observed; 1 is best",
 }

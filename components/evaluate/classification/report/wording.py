@@ -7,7 +7,7 @@ from components.core.verdict import ExampleOther
 from components.evaluate.report.wording import Trajectory, Wording
 
 OTHERS: Final[dict[ExampleOther, str]] = {"champion": "the champion", "prior": "the class shares"}
-_NAMES: Final = {"auc": "AUC", "logloss": "log loss", "ece": "ECE"}
+_NAMES: Final = {"auc": "AUC", "logloss": "log loss", "mse": "MSE", "ece": "ECE"}
 
 
 def metric_name(name: str) -> str:
@@ -17,7 +17,7 @@ def metric_name(name: str) -> str:
 
 WORDING: Final = Wording(
     metric_name=metric_name,
-    metrics=r"\b(auc|logloss|ece)\b",
+    metrics=r"\b(auc|logloss|mse|ece)\b",
     trajectories={
         ALPHA: Trajectory(
             title="α of every loss",

@@ -1,0 +1,126 @@
+"""Where following a stream begins: with a state that someone left, or with nothing."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, final
+
+import torch
+
+from components.core.errors import InvalidInputError
+from components.core.manifest import read_manifest
+from components.core.policy import CONTROLLER_FILE, WEIGHTS_FILE
+from components.core.recipe import StreamTraining
+from components.data.document import read_document
+from components.rec.streaming.building import build_learner
+from components.rec.streaming.data import NO_IDS, RawIds, StreamData, read_ids
+from components.rec.streaming.learner import StreamLearner
+from components.rec.weights import load_tensors
+
+logger = logging.getLogger(__name__)
+SIZES: Final = "{side}s.parquet"  # of a policy
+EMBEDDINGS: Final = "{side}_embeddings.parquet"  # of a model
+_FREE: Final = {"policy_learning_rate", "weights_learning_rate"}  # may change while a stream goes on
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """A state, and where it came from.
+
+    Attributes:
+        source: whose it is; `none` is a learner that has seen nothing.
+        place: the artifact that holds it.
+        ids: the raw ids that it knows.
+        until: the last timestamp that it has learned from.
+        champion_sha256: content hash of the champion's model artifact, where it began with that, at first or
+            later.
+        reason: why a champion that was there was not gone on from.
+    """
+
+    source: Literal["champion", "search", "none"]
+    place: Path | None = None
+    ids: RawIds = field(default_factory=lambda: NO_IDS)
+    until: int | None = None
+    champion_sha256: str | None = None
+    reason: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"from": self.source, "champion_sha256": self.champion_sha256, "reason": self.reason}
+
+    def learner(self, training: StreamTraining, stream: StreamData, seed: int) -> StreamLearner:
+        """The learner in that state.
+
+        Raises:
+            InvalidInputError: it has learned from some of the stream already.
+        """
+        learner = build_learner(training, len(stream.classes), seed)
+        if self.place is not None:
+            self._require_order(stream)
+            learner.load_state(load_tensors(self.place / WEIGHTS_FILE, torch.device("cpu")))
+        logger.info("the stream begins with %s state", _TOLD[self.source])
+        return learner
+
+    def _require_order(self, stream: StreamData) -> None:
+        if self.source == "champion" and self.until is not None and stream.first <= self.until:
+            raise InvalidInputError(
+                f"dataset: begins at {stream.first} (seconds since 1970), but the champion has learned from "
+                f"everything up to {self.until}: it was prepared for another champion; prepare it again, "
+                "with another `seed` or more interactions, or begin anew with `training.warm_start: none`"
+            )
+
+
+_TOLD: Final = {"champion": "the champion's", "search": "the search's", "none": "an empty"}
+
+
+def begin_with_champion(training: StreamTraining, champion: Path | None, dataset: Path) -> Beginning:
+    """The champion's state where there is one that fits, else none."""
+    if champion is None:
+        return Beginning(source="none")
+    document, sha256 = read_document(champion / "training.json"), read_manifest(str(champion)).sha256
+    reason = _difference(document, training, read_document(dataset / "preparation.json")["classes"])
+    if reason:
+        logger.warning("the champion's state cannot be gone on from: %s", reason)
+        return Beginning(source="none", champion_sha256=sha256, reason=reason)
+    return Beginning(
+        source="champion",
+        place=champion,
+        ids=read_ids(champion, EMBEDDINGS),
+        until=document["last_timestamp"],
+        champion_sha256=sha256,
+    )
+
+
+def begin_with_search(policy: Path, began: dict[str, Any]) -> Beginning:
+    """The state that a search left.
+
+    Args:
+        began: the document of where the search itself began.
+    """
+    return Beginning(
+        source="search",
+        place=policy,
+        ids=read_ids(policy, SIZES),
+        champion_sha256=began["champion_sha256"],
+        reason=began["reason"],
+    )
+
+
+def adopt(learner: StreamLearner, policy: Path) -> None:
+    """Give a learner that has seen nothing what another search has learned about sizes."""
+    if (policy / CONTROLLER_FILE).exists():
+        learner.adopt(load_tensors(policy / CONTROLLER_FILE, torch.device("cpu")))
+
+
+def _difference(document: dict[str, Any], training: StreamTraining, classes: list[str]) -> str:
+    """Why a state does not fit a training section; empty where it does."""
+    theirs = document["training"]
+    for name in ("model", "embedding"):
+        ours = getattr(training, name).model_dump(mode="json")
+        for key in sorted((ours.keys() | theirs[name].keys()) - _FREE):
+            if ours.get(key) != theirs[name].get(key):
+                return f"its {name}.{key} is {theirs[name].get(key)!r}, the recipe's {ours.get(key)!r}"
+    if document["classes"] != classes:
+        return f"its classes are {document['classes']}, the recipe's {classes}"
+    return ""

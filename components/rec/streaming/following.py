@@ -1,0 +1,178 @@
+"""Following a stream: predict a batch, score it, learn from it (prequential; ESAPN §2.1, §3.2)."""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, final
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from components.core.checkpoint import Checkpoint
+from components.core.columns import BYTES, INTERACTIONS, MEAN_SIZE
+from components.core.errors import GateFailedError
+from components.core.interruption import held_back
+from components.core.progress import progress
+from components.rec.saves import Saves
+from components.rec.streaming.learner import Prediction, StreamLearner
+from components.rec.streaming.model import SIDES, StreamBatch
+from components.rec.weights import load_tensors, prefixed, save_tensors, without_prefix
+
+logger = logging.getLogger(__name__)
+_NUM_POINTS: Final = 100  # of the course over time
+_STATE_FILE, _COURSE_FILE = "state.safetensors", "course.json"
+
+
+@final
+@dataclass
+class Followed:
+    """What following N interactions left.
+
+    Attributes:
+        said: what was predicted of each before it was learned from: `probability` (N, C), and of each side
+            `seen_<side>` and `size_<side>` (N,), see `Prediction`.
+        course: accuracy and mean loss of one stretch of the stream after the other, and how large the
+            embeddings were at its end.
+        seconds: spent, over all resumptions.
+    """
+
+    said: dict[str, Tensor]
+    course: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def table(self) -> pa.Table:
+        """The course: interactions int64, everything else float64."""
+        data = {INTERACTIONS: pa.array([int(record[INTERACTIONS]) for record in self.course], pa.int64())}
+        names = [name for name in (self.course[0] if self.course else {}) if name != INTERACTIONS]
+        for name in names:
+            data[name] = pa.array([record[name] for record in self.course], pa.float64())
+        return pa.table(data)
+
+
+def follow(
+    learner: StreamLearner, stream: StreamBatch, *, batch_size: int, checkpoint: Checkpoint, name: str
+) -> Followed:
+    """Go through a stream once. After a kill the same call goes on from its last checkpoint, and ends with
+    the same result; a signal to stop is followed by a checkpoint.
+
+    Raises:
+        GateFailedError: a loss is not finite.
+    """
+    run = _Run(learner, stream, batch_size)
+    _resume(checkpoint, run)
+    with held_back() as asked_to_stop, progress(name, len(stream), "interactions") as shown:
+        saves = Saves(checkpoint, lambda directory: _write(directory, run), asked_to_stop)
+        shown.advance(run.done)
+        while run.done < len(stream):
+            shown.advance(run.step(), note=run.told)
+            if saves.save_if_due():
+                logger.info("told to stop: saved after %d interactions", run.done)
+                break
+    run.settle()
+    return run.result
+
+
+@final
+class _Run:
+    """Everything that a checkpoint holds."""
+
+    def __init__(self, learner: StreamLearner, stream: StreamBatch, batch_size: int) -> None:
+        self.learner, self._stream, self._batch_size = learner, stream, batch_size
+        self.result = Followed(said=_unsaid(len(stream), learner.model.num_classes))
+        self.done = 0
+        self._began = time.monotonic()
+        stretches = math.ceil(len(stream) / _NUM_POINTS / batch_size)
+        self._stretch = max(1, stretches) * batch_size
+
+    def step(self) -> int:
+        """Predict and learn the next batch; its length."""
+        stop = min(self.done + self._batch_size, len(self._stream))
+        batch = self._stream.part(self.done, stop)
+        said = self.learner.learn(batch)
+        if not bool(torch.isfinite(said.loss_B).all()):
+            raise GateFailedError(
+                f"training sanity: the loss of an interaction among {self.done:,} to {stop:,} is not a "
+                "finite number; lower training.learning_rate"
+            )
+        self._enter(said, slice(self.done, stop))
+        self.done = stop
+        if stop % self._stretch == 0 or stop == len(self._stream):
+            self.result.course.append(self._point())
+        return len(batch)
+
+    def _enter(self, said: Prediction, place: slice) -> None:
+        columns = self.result.said
+        columns["probability"][place] = said.probability_BC
+        columns["loss"][place] = said.loss_B
+        for side in SIDES:
+            columns[f"seen_{side}"][place] = said.frequency[side].to(torch.int32)
+            columns[f"size_{side}"][place] = said.size[side].to(torch.int32)
+
+    def _point(self) -> dict[str, float]:
+        first = (self.done - 1) // self._stretch * self._stretch
+        place, said = slice(first, self.done), self.result.said
+        right_N = said["probability"][place].argmax(dim=1) == self._stream.label_B[place]
+        loss = "mse" if self.learner.model.num_classes == 2 else "logloss"
+        point = {
+            INTERACTIONS: float(self.done),
+            "accuracy": float(right_N.double().mean()),
+            loss: float(said["loss"][place].double().mean()),
+        }
+        for side in SIDES:
+            embeddings = self.learner.model.side(side)
+            total = sum(size * count for size, count in embeddings.counts().items())
+            point[MEAN_SIZE + side] = total / len(embeddings)
+            point[BYTES + side] = float(sum(embeddings.bytes().values()))
+        return point
+
+    @property
+    def told(self) -> str:
+        """The last point in a few words."""
+        return f"accuracy {self.result.course[-1]['accuracy']:.4f}" if self.result.course else ""
+
+    @property
+    def seconds(self) -> float:
+        """Spent so far."""
+        return self.result.seconds + time.monotonic() - self._began
+
+    def settle(self) -> None:
+        self.result.seconds = self.seconds
+
+    def restore(self, tensors: Mapping[str, Tensor], document: Mapping[str, object]) -> None:
+        self.learner.load_state(without_prefix("learner", tensors))
+        said = without_prefix("said", tensors)
+        self.done = len(said["loss"])
+        for name, column in said.items():
+            self.result.said[name][: self.done] = column
+        assert isinstance(document["course"], list)
+        assert isinstance(document["seconds"], float)
+        self.result.course, self.result.seconds = document["course"], document["seconds"]
+
+
+def _unsaid(size: int, num_classes: int) -> dict[str, Tensor]:
+    sides = {
+        f"{what}_{side}": torch.zeros(size, dtype=torch.int32) for what in ("seen", "size") for side in SIDES
+    }
+    return {"probability": torch.zeros(size, num_classes), "loss": torch.zeros(size), **sides}
+
+
+def _write(directory: Path, run: _Run) -> None:
+    said = {name: column[: run.done] for name, column in run.result.said.items()}
+    tensors = {**prefixed("learner", run.learner.state()), **prefixed("said", said)}
+    save_tensors(tensors, directory / _STATE_FILE)
+    document = {"course": run.result.course, "seconds": run.seconds}
+    (directory / _COURSE_FILE).write_text(json.dumps(document))
+
+
+def _resume(checkpoint: Checkpoint, run: _Run) -> None:
+    directory = checkpoint.load()
+    if directory is None:
+        return
+    tensors = load_tensors(directory / _STATE_FILE, torch.device("cpu"))
+    run.restore(tensors, json.loads((directory / _COURSE_FILE).read_text()))
+    logger.info("resumed after %d interactions", run.done)

@@ -1,0 +1,118 @@
+"""Following a stream through its tail: the model at its end, and what it said on the way."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from components.core import columns
+from components.core.policy import WEIGHTS_FILE, Policy
+from components.core.recipe import RetrainStreamParams
+from components.core.stage import Context
+from components.data.document import read_document, write_document
+from components.data.parquet import TableFile, write_table
+from components.rec.streaming.beginning import Beginning, adopt, begin_with_champion, begin_with_search
+from components.rec.streaming.data import StreamData
+from components.rec.streaming.export import NETWORK_FILE, embedding_tables, network_table
+from components.rec.streaming.following import Followed, follow
+from components.rec.streaming.learner import StreamLearner
+from components.rec.streaming.model import SIDES
+from components.rec.weights import save_tensors
+
+
+def follow_stream(
+    params: RetrainStreamParams, inputs: Mapping[str, Path], output: Path, context: Context
+) -> dict[str, float]:
+    """Follow the stream to its end: from where the search is; else the whole of it, from the champion on
+    where there is one that fits. Write the state, what is served, the course, and what was said of each
+    interaction of the tail before it was learned from."""
+    policy = Policy.read(inputs["policy"])
+    training = policy.apply(params.training)
+    beginning, parts = _beginning(params, policy, inputs)
+    stream = StreamData.load(inputs["dataset"], parts, beginning.ids)
+    learner = beginning.learner(training, stream, params.seed)
+    if beginning.source == "none":
+        adopt(learner, inputs["policy"])
+    checkpoint = context.checkpoint
+    if beginning.champion_sha256 is not None:  # not part of the cache key: the champion may have changed
+        checkpoint = checkpoint.part("warm", beginning.champion_sha256)
+    found = follow(
+        learner, stream.batch, batch_size=training.batch_size, checkpoint=checkpoint, name="retrain"
+    )
+    num_tail = TableFile(inputs["dataset"] / "test.parquet").num_rows
+    write_table(_predictions(stream, found, num_tail), output / "predictions.parquet")
+    write_table(found.table(), output / "history.parquet")
+    _write_model(learner, stream, output, inputs["dataset"])
+    document = {
+        "training": training.model_dump(mode="json"),
+        "began": beginning.document(),
+        "classes": list(stream.classes),
+        "interactions": len(stream),
+        "last_timestamp": stream.last,
+        "sides": {side: _side(learner, side) for side in SIDES},
+    }
+    write_document(document, output / "training.json")
+    last = found.course[-1]
+    return {
+        "interactions": float(len(stream)),
+        "training_seconds": found.seconds,
+        "interactions_per_second": len(stream) / max(found.seconds, 1e-9),
+        **{
+            f"{what}{side}": last[what + side]
+            for what in (columns.MEAN_SIZE, columns.BYTES)
+            for side in SIDES
+        },
+    }
+
+
+def _beginning(
+    params: RetrainStreamParams, policy: Policy, inputs: Mapping[str, Path]
+) -> tuple[Beginning, list[str]]:
+    """Where it begins, and what of the dataset is still to come."""
+    if (inputs["policy"] / WEIGHTS_FILE).exists():
+        return begin_with_search(inputs["policy"], policy.decision["began"]), ["test"]
+    champion = inputs.get("champion")
+    return begin_with_champion(policy.apply(params.training), champion, inputs["dataset"]), ["train", "test"]
+
+
+def _predictions(stream: StreamData, found: Followed, num_tail: int) -> pa.Table:
+    """What was said of the tail, in the order of the interactions' places in the delivery."""
+    first = len(stream) - num_tail
+    row_N = torch.from_numpy(stream.row_N[first:])
+    order_N = torch.argsort(row_N)
+    said = {name: column[first:][order_N] for name, column in found.said.items()}
+    probability_NC = said["probability"].double()
+    probability_NC /= probability_NC.sum(dim=1, keepdim=True)  # float32 adds up to 1 but for its last digit
+    flat = pa.array(probability_NC.contiguous().reshape(-1).numpy())
+    return pa.table(
+        {
+            columns.ROW: row_N[order_N].numpy(),
+            columns.PROBABILITIES: pa.FixedSizeListArray.from_arrays(flat, probability_NC.shape[1]),
+            **{
+                f"{side}_{what}": said[f"{what}_{side}"].numpy()
+                for side in SIDES
+                for what in (columns.SEEN, columns.EMBEDDING_SIZE)
+            },
+        }
+    )
+
+
+def _write_model(learner: StreamLearner, stream: StreamData, output: Path, dataset: Path) -> None:
+    save_tensors(learner.state(), output / WEIGHTS_FILE)
+    for side, table in embedding_tables(learner.model, stream.ids).items():
+        write_table(table, output / f"{side}_embeddings.parquet")
+    write_table(network_table(learner.model), output / NETWORK_FILE)
+    missing = read_document(dataset / "preparation.json")["missing"]
+    write_document({"classes": list(stream.classes), "missing": missing}, output / "classes.json")
+
+
+def _side(learner: StreamLearner, side: Any) -> dict[str, Any]:
+    """How many embeddings there are of each size, and what they take."""
+    embeddings = learner.model.side(side)
+    return {
+        "ids": len(embeddings),
+        "counts": {str(size): count for size, count in embeddings.counts().items()},
+        "bytes": {str(size): count for size, count in embeddings.bytes().items()},
+    }
