@@ -12,13 +12,14 @@ from components.core.policy import WEIGHTS_FILE, Policy
 from components.core.recipe import RetrainStreamParams
 from components.core.stage import Context
 from components.data.document import read_document, write_document
+from components.data.embedding_sizes import EmbeddingSizes
 from components.data.parquet import TableFile, write_table
 from components.rec.streaming.beginning import Beginning, adopt, begin_with_champion, begin_with_search
 from components.rec.streaming.data import StreamData
 from components.rec.streaming.export import NETWORK_FILE, embedding_tables, network_table
 from components.rec.streaming.following import Followed, follow
 from components.rec.streaming.learner import StreamLearner
-from components.rec.streaming.model import SIDES
+from components.rec.streaming.model import SIDES, Side
 from components.rec.weights import save_tensors
 
 
@@ -51,7 +52,7 @@ def follow_stream(
         "classes": list(stream.classes),
         "interactions": len(stream),
         "last_timestamp": stream.last,
-        "sides": {side: _side(learner, side) for side in SIDES},
+        "sides": {side: _sizes(learner, side) for side in SIDES},
     }
     write_document(document, output / "training.json")
     last = found.course[-1]
@@ -108,11 +109,9 @@ def _write_model(learner: StreamLearner, stream: StreamData, output: Path, datas
     write_document({"classes": list(stream.classes), "missing": missing}, output / "classes.json")
 
 
-def _side(learner: StreamLearner, side: Any) -> dict[str, Any]:
+def _sizes(learner: StreamLearner, side: Side) -> dict[str, Any]:
     """How many embeddings there are of each size, and what they take."""
     embeddings = learner.model.side(side)
-    return {
-        "ids": len(embeddings),
-        "counts": {str(size): count for size, count in embeddings.counts().items()},
-        "bytes": {str(size): count for size, count in embeddings.bytes().items()},
-    }
+    return EmbeddingSizes(
+        ids=len(embeddings), counts=embeddings.counts(), bytes=embeddings.bytes()
+    ).document()

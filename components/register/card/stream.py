@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from components.core.verdict import ExampleVerdict
+from components.data.embedding_sizes import EmbeddingSizes
 from components.register.card.classification import delivered, measures, metrics, metrics_note, slices
 from components.register.card.classification_limits import feedback, few_examples
 from components.register.card.facts import Facts
@@ -69,12 +70,11 @@ def _method(facts: Facts) -> Iterator[Pair]:
 def _sizes(facts: Facts) -> Table:
     """How many embeddings there are of each size, and what they take (ESAPN Table 2)."""
     rows = []
-    for side, found in facts.training["sides"].items():
-        counts = {int(size): count for size, count in found["counts"].items()}
-        taken, fixed = sum(found["bytes"].values()), 4 * found["ids"] * max(counts)
-        numbers = (f"{count:,}" for count in counts.values())
-        rows.append((_SIDES[side], *numbers, f"{taken:,}", percent(taken / fixed)))
-    header = ("embeddings of size", *map(str, counts), "bytes", "of all at the largest")
+    found = {side: EmbeddingSizes.of(facts.training["sides"][side]) for side in _SIDES}
+    for side, sizes in found.items():
+        numbers = (f"{count:,}" for count in sizes.counts.values())
+        rows.append((_SIDES[side], *numbers, f"{sizes.taken:,}", percent(sizes.share)))
+    header = ("embeddings of size", *map(str, found["user"].counts), "bytes", "of all at the largest")
     return Table(header=header, rows=rows)
 
 

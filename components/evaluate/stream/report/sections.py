@@ -7,6 +7,7 @@ from typing import Final, final
 import numpy as np
 
 from components.core.columns import EMBEDDING_SIZE, PARTS, SEEN
+from components.data.embedding_sizes import EmbeddingSizes
 from components.evaluate.classification.report import Findings, comparison, curves, metrics
 from components.evaluate.classification.report.data import delivered, told_time
 from components.evaluate.classification.report.metrics import MetricRow
@@ -55,20 +56,18 @@ def build_sections(findings: Findings) -> Sections:
 def _sizes(findings: Findings) -> Table:
     """How many ids have each size, and what that takes against the largest size for all (ESAPN Table 2)."""
     rows = []
-    for side, found in findings.training["sides"].items():
-        counts = {int(size): count for size, count in found["counts"].items()}
-        total = sum(size * count for size, count in counts.items())
-        taken, fixed = sum(found["bytes"].values()), 4 * found["ids"] * max(counts)
+    found = {side: EmbeddingSizes.of(findings.training["sides"][side]) for side in _SIDES}
+    for side, sizes in found.items():
         rows.append(
             (
                 _SIDES[side],
-                *(number(count) for count in counts.values()),
-                number(total),
-                f"{taken / 2**20:.2f}",
-                f"{100 * taken / fixed:.1f} %",
+                *map(number, sizes.counts.values()),
+                number(sizes.numbers),
+                f"{sizes.taken / 2**20:.2f}",
+                f"{100 * sizes.share:.1f} %",
             )
         )
-    header = ("", *map(str, counts), "numbers", "MiB", "of all at the largest size")
+    header = ("", *map(str, found["user"].counts), "numbers", "MiB", "of all at the largest size")
     return Table(caption="Embeddings by size", header=header, rows=rows)
 
 
