@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from components.core.recipe import ClassificationRecipe, RankingRecipe, Recipe
+from components.core.recipe import ClassificationRecipe, RankingRecipe, Recipe, StreamRecipe
 from components.core.recipe.judgement import Range
 
 _PAGE = """\
@@ -39,13 +39,9 @@ def _rows(recipe: Recipe) -> Iterator[tuple[str, str]]:
     places = ", ".join(f"`{place}`" for place in recipe.source.locations().values())
     training, promotion = recipe.training, recipe.promotion
     yield "source", f"`{recipe.source.kind}` {places}"
-    yield "prepare", f"{_prepared(recipe)}, split `{recipe.split.kind}`"
+    yield "prepare", _prepared(recipe)
     yield "search", f"`{recipe.search.kind}`"
-    yield (
-        "training",
-        f"`{training.model.kind}`, {_learned(recipe)}, at most {training.epochs} epochs, on "
-        f"`{training.device}`",
-    )
+    yield "training", f"`{training.model.kind}`, {_learned(recipe)}, on `{training.device}`"
     yield (
         "promotion",
         f"`{promotion.metric}` must beat the champion's by more than {promotion.margin:g}; "
@@ -56,21 +52,30 @@ def _rows(recipe: Recipe) -> Iterator[tuple[str, str]]:
 
 
 def _prepared(recipe: Recipe) -> str:
+    if isinstance(recipe, StreamRecipe):
+        return f"in the order of time, the last {100 * recipe.prepare.test_tail:g} % test"
     if isinstance(recipe, ClassificationRecipe):
-        return f"{len(recipe.source.kinds())} fields"
+        return f"{len(recipe.source.kinds())} fields, split `{recipe.split.kind}`"
+    assert isinstance(recipe, RankingRecipe)
     core = recipe.prepare.thresholds()
-    return (
+    told = (
         f"{core.users}-core"
         if core.users == core.items
         else f"{core.users} / {core.items}-core (users / items)"
     )
+    return f"{told}, split `{recipe.split.kind}`"
 
 
 def _learned(recipe: Recipe) -> str:
-    """What is chosen beside the model."""
+    """What is chosen beside the model, and for how long it is trained."""
+    if isinstance(recipe, StreamRecipe):
+        return f"{recipe.training.batch_size} interactions a step, each once"
     if isinstance(recipe, RankingRecipe):
-        return f"sampler `{recipe.training.sampler.kind}`"
-    return f"loss `{recipe.training.loss.kind}`"
+        chosen = f"sampler `{recipe.training.sampler.kind}`"
+    else:
+        assert isinstance(recipe, ClassificationRecipe)
+        chosen = f"loss `{recipe.training.loss.kind}`"
+    return f"{chosen}, at most {recipe.training.epochs} epochs"
 
 
 def _required(recipe: Recipe) -> str:
@@ -78,7 +83,7 @@ def _required(recipe: Recipe) -> str:
     bounds: Iterable[tuple[str, Range]] = ()
     if isinstance(recipe, RankingRecipe):
         bounds = [(name, Range(min=floor)) for name, floor in recipe.promotion.floors.items()]
-    elif isinstance(recipe, ClassificationRecipe):
+    elif isinstance(recipe, ClassificationRecipe | StreamRecipe):
         bounds = recipe.promotion.limits.items()
     return f"limits: {', '.join(f'`{name}` {_range(bound)}' for name, bound in bounds) or 'none'}"
 

@@ -53,12 +53,18 @@ def measure(probability_NC: NDArray[np.floating], label_N: Labels) -> dict[str, 
 def per_example(probability_NC: Floats, label_N: Labels) -> dict[str, Floats]:
     """Metric → (N,) values whose mean is the metric, and whose scatter tells how sure it is.
 
-    Of log loss these are the losses. Of AUC, which is left out where it is undefined, they are what an
+    Of log loss these are the losses, of accuracy 1 where the most probable class is the example's and else 0,
+    of the mean squared error the squares. Of AUC, which is left out where it is undefined, they are what an
     example adds to the sum over pairs: the structural components of DeLong, DeLong & Clarke-Pearson 1988,
     moved so that those of both sides have the AUC as their mean.
     """
     num_classes = probability_NC.shape[1]
-    found = {"logloss": losses(probability_NC, label_N)}
+    found = {
+        "logloss": losses(probability_NC, label_N),
+        "accuracy": (probability_NC.argmax(axis=1) == label_N).astype(np.float64),
+    }
+    if num_classes == 2:
+        found["mse"] = np.square(probability_NC[:, 1] - label_N)
     if not absent_classes(label_N, num_classes):
         parts = [_auc_parts(probability_NC[:, c], label_N == c) for c in judged_classes(num_classes)]
         found["auc"] = np.mean(parts, axis=0)

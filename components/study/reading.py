@@ -13,9 +13,14 @@ from components.core.recipe_files import find_file
 from components.study.losses.schema import LossesStudy
 from components.study.samplers.schema import SamplersStudy
 from components.study.schema import Study
+from components.study.sizes.schema import SizesStudy
 
 STUDIES: Final = Path("pipelines") / "studies"
-KINDS: Final[Mapping[str, type[Study]]] = {"samplers": SamplersStudy, "losses": LossesStudy}
+KINDS: Final[Mapping[str, type[Study]]] = {
+    "samplers": SamplersStudy,
+    "losses": LossesStudy,
+    "sizes": SizesStudy,
+}
 
 
 def find_study(named: str) -> Path:

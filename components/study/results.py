@@ -47,7 +47,7 @@ class StudyResults(Generic[AnyMethod, AnyRecipe]):
         for cell, outcome in sorted(self.outcomes.items(), key=lambda ran: ran[0].label):
             made = read_manifest(outcome.places["model"]) if "model" in outcome.places else None
             searching = outcome.metrics.get("search", {})
-            if not searching.get("epochs"):
+            if not searching.get("training_seconds"):
                 searching = {}  # nothing was searched
             evaluated = outcome.metrics.get("evaluate", {})
             rows.append(

@@ -12,7 +12,7 @@ from components.study.conducting import Part
 from components.study.losses.conducting import Results
 from components.study.losses.grid import Method, Pair, pairs, targets, transferred, updated
 from components.study.losses.schema import LossesStudy, Where
-from components.study.losses.significance import lead
+from components.study.significance import lead
 
 RANKED: Final = ("auc", "logloss")  # the paper's
 METRICS: Final = (*RANKED, "ece")

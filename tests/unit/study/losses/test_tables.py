@@ -9,7 +9,7 @@ from scipy.stats import norm, t, ttest_rel
 from components.study.conducting import Part
 from components.study.losses import tables
 from components.study.losses.grid import Cell, Method, cells_of
-from components.study.losses.significance import p_over_examples
+from components.study.significance import p_over_examples
 from tests.unit.study.losses.conftest import LABELS, World, spread
 
 PART = Part(data=("tiny", "other"), models=("DeepFM", "NFM"))

@@ -1,0 +1,1 @@
+"""Studies of embedding sizes, found while a stream goes by."""
