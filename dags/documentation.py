@@ -52,30 +52,27 @@ def _rows(recipe: Recipe) -> Iterator[tuple[str, str]]:
 
 
 def _prepared(recipe: Recipe) -> str:
-    if isinstance(recipe, StreamRecipe):
-        return f"in the order of time, the last {100 * recipe.prepare.test_tail:g} % test"
+    if isinstance(recipe, RankingRecipe):
+        core = recipe.prepare.thresholds()
+        told = (
+            f"{core.users}-core"
+            if core.users == core.items
+            else f"{core.users} / {core.items}-core (users / items)"
+        )
+        return f"{told}, split `{recipe.split.kind}`"
     if isinstance(recipe, ClassificationRecipe):
         return f"{len(recipe.source.kinds())} fields, split `{recipe.split.kind}`"
-    assert isinstance(recipe, RankingRecipe)
-    core = recipe.prepare.thresholds()
-    told = (
-        f"{core.users}-core"
-        if core.users == core.items
-        else f"{core.users} / {core.items}-core (users / items)"
-    )
-    return f"{told}, split `{recipe.split.kind}`"
+    return f"in the order of time, the last {100 * recipe.prepare.test_tail:g} % test"
 
 
 def _learned(recipe: Recipe) -> str:
     """What is chosen beside the model, and for how long it is trained."""
-    if isinstance(recipe, StreamRecipe):
-        return f"{recipe.training.batch_size} interactions a step, each once"
     if isinstance(recipe, RankingRecipe):
         chosen = f"sampler `{recipe.training.sampler.kind}`"
-    else:
-        assert isinstance(recipe, ClassificationRecipe)
-        chosen = f"loss `{recipe.training.loss.kind}`"
-    return f"{chosen}, at most {recipe.training.epochs} epochs"
+        return f"{chosen}, at most {recipe.training.epochs} epochs"
+    if isinstance(recipe, ClassificationRecipe):
+        return f"loss `{recipe.training.loss.kind}`, at most {recipe.training.epochs} epochs"
+    return f"{recipe.training.batch_size} interactions a step, each once"
 
 
 def _required(recipe: Recipe) -> str:

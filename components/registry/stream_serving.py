@@ -96,7 +96,8 @@ class Side:
 
     def vectors(self, names: Sequence[str | None]) -> Floats:
         """(N, W), one for each raw id."""
-        row_N = np.array([self._row_of.get(str(name), -1) for name in names], dtype=np.int64)
+        known = [-1 if name is None else self._row_of.get(str(name), -1) for name in names]
+        row_N = np.array(known, dtype=np.int64)
         first_N = self._offset_N[row_N]
         size_N = np.where(row_N < 0, 0, self._offset_N[row_N + 1] - first_N)
         vector_NW = np.empty((len(row_N), len(self._unknown_W)), dtype=np.float32)

@@ -5,9 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from components.compiled import use_threads
 from components.core.checkpoint import Checkpoint
 from components.core.errors import InvalidInputError
 from components.core.policy import WEIGHTS_FILE, Policy
@@ -25,6 +22,7 @@ from components.data.parquet import write_table
 from components.rec.allocator import keep_large_buffers
 from components.rec.loop import Fit, Schedule, fit
 from components.rec.rows import RowModel
+from components.rec.threads import share_threads
 from components.rec.weights import save_tensors
 from components.retrain.start import start
 from components.retrain.stream import follow_stream
@@ -39,7 +37,7 @@ def run(
 ) -> Mapping[str, float]:
     """Train, and write the weights, what is served, the history and what was trained."""
     keep_large_buffers()
-    use_threads(torch.get_num_threads())
+    share_threads()
     if isinstance(params, RetrainStreamParams):
         return follow_stream(params, inputs, output, context)
     return _converge(params, inputs, output, context)

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
-from components.compiled import use_threads
 from components.core.policy import CONTROLLER_FILE, TRAJECTORY_FILE, WEIGHTS_FILE
 from components.core.recipe import (
     EpochTraining,
@@ -20,6 +17,7 @@ from components.rec.allocator import keep_large_buffers
 from components.rec.data import RankingData, choose_device
 from components.rec.fields import FieldData
 from components.rec.searchers.base import Search, SearchResult
+from components.rec.threads import share_threads
 from components.rec.weights import save_tensors
 from components.search.stream import search_stream
 from components.search.taking import take
@@ -35,7 +33,7 @@ def run(
 ) -> Mapping[str, float]:
     """Search on train and valid; write the policy, its trajectory and the weights W′."""
     keep_large_buffers()
-    use_threads(torch.get_num_threads())
+    share_threads()
     if isinstance(params.search, FromPolicy):
         return take(params.training, inputs, output)
     if isinstance(params, SearchForStreamParams) and not isinstance(params.search, NoSearch):

@@ -28,7 +28,7 @@ def expect_sizes(exam: Examination, name: str, table: pa.Table, raw: str, config
         table.select([raw, SEEN, EMBEDDING_SIZE]).to_pandas(),
         [
             row_count(1),
-            not_null(raw),
+            *map(not_null, (raw, SEEN, EMBEDDING_SIZE)),
             unique(raw),
             between(SEEN, 1, None),
             in_set(EMBEDDING_SIZE, allowed_sizes(config)),

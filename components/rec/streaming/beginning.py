@@ -118,7 +118,8 @@ def _difference(document: dict[str, Any], training: StreamTraining, classes: lis
     theirs = document["training"]
     for name in ("model", "embedding"):
         ours = getattr(training, name).model_dump(mode="json")
-        for key in sorted((ours.keys() | theirs[name].keys()) - _FREE):
+        keys = (ours.keys() | theirs[name].keys()) - _FREE
+        for key in sorted(keys, key=lambda key: (key != "kind", key)):  # of another kind all else is another
             if ours.get(key) != theirs[name].get(key):
                 return f"its {name}.{key} is {theirs[name].get(key)!r}, the recipe's {ours.get(key)!r}"
     if document["classes"] != classes:

@@ -130,8 +130,8 @@ class SizedEmbeddings(Embeddings):
         return self.table.rows(id_B)
 
     def forward(self, rows: Rows, *, remember: bool = False) -> Tensor:
-        unified_RW: Tensor = self.unify(rows.values, remember=remember)
-        return unified_RW[rows.place_B]
+        unified_RW: Tensor = self.unify(rows.values, rows.size_R, remember=remember)
+        return unified_RW.index_select(0, rows.place_B)
 
     def step(self, rows: Rows, learning_rate: float) -> None:
         self.table.step(rows, learning_rate)

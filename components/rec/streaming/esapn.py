@@ -69,7 +69,7 @@ class EsapnLearner(StreamLearner):
             log_R2 = self._networks[side](embeddings.seen.frequency(rows[side].id_R), rows[side].size_R)
             action_R = torch.multinomial(log_R2.detach().exp(), 1, generator=self._generator)
             log_chance[side] = log_R2.gather(1, action_R).squeeze(1)[rows[side].place_B]
-            rows[side] = rows[side].enlarged(action_R.squeeze(1) == ENLARGE, embeddings.maps)
+            rows[side] = rows[side].enlarged(action_R.squeeze(1) == ENLARGE)
         with torch.no_grad():
             loss_B = losses(self.model(rows), past.label_B)
         for side in SIDES:

@@ -21,6 +21,7 @@ from components.core.progress import progress
 from components.rec.saves import Saves
 from components.rec.streaming.learner import Prediction, StreamLearner
 from components.rec.streaming.model import SIDES, StreamBatch
+from components.rec.threads import one_thread
 from components.rec.weights import load_tensors, prefixed, save_tensors, without_prefix
 
 logger = logging.getLogger(__name__)
@@ -65,8 +66,8 @@ def follow(
     """
     run = _Run(learner, stream, batch_size)
     _resume(checkpoint, run)
-    with held_back() as asked_to_stop, progress(name, len(stream), "interactions") as shown:
-        saves = Saves(checkpoint, lambda directory: _write(directory, run), asked_to_stop)
+    with one_thread(), held_back() as stop, progress(name, len(stream), "interactions") as shown:
+        saves = Saves(checkpoint, lambda directory: _write(directory, run), stop)
         shown.advance(run.done)
         while run.done < len(stream):
             shown.advance(run.step(), note=run.told)

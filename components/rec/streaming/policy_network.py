@@ -41,12 +41,17 @@ class PolicyNetwork(nn.Module):
         self.output = fully_connected(hidden, 2, generator=generator)
 
     def forward(self, frequency_S: Tensor, size_S: Tensor) -> Tensor:
-        """(S, 2): ln of the chances of `KEEP` and `ENLARGE` in S states."""
-        bounded_S = frequency_S.clamp(max=self._num_frequencies - 1)
-        state_SI = torch.cat(
-            [self.frequency_FD[bounded_S], functional.one_hot(size_S, self._num_sizes).float()], dim=1
+        """(S, 2): ln of the chances of `KEEP` and `ENLARGE` in S states.
+
+        Many states are the same, as are all of the largest size: each goes through the layers once."""
+        largest = self._num_sizes - 1
+        bounded_S = frequency_S.clamp(max=self._num_frequencies - 1).masked_fill(size_S == largest, 0)
+        state_U, place_S = torch.unique(bounded_S * self._num_sizes + size_S, return_inverse=True)
+        frequency_U, size_U = state_U // self._num_sizes, state_U % self._num_sizes
+        state_UI = torch.cat(
+            [self.frequency_FD[frequency_U], functional.one_hot(size_U, self._num_sizes).float()], dim=1
         )
-        logit_S2: Tensor = self.output(torch.tanh(self.layer(state_SI)))
-        is_largest_S = size_S == self._num_sizes - 1
-        out_of_reach_S2 = is_largest_S[:, None] & (torch.arange(2) == ENLARGE)
-        return logit_S2.masked_fill(out_of_reach_S2, -torch.inf).log_softmax(dim=1)
+        logit_U2: Tensor = self.output(torch.tanh(self.layer(state_UI)))
+        out_of_reach_U2 = (size_U == largest)[:, None] & (torch.arange(2) == ENLARGE)
+        log_U2 = logit_U2.masked_fill(out_of_reach_U2, -torch.inf).log_softmax(dim=1)
+        return log_U2.index_select(0, place_S)

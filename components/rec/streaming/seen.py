@@ -45,13 +45,13 @@ class Seen:
             return
         order_B = torch.argsort(id_B, stable=True)
         sorted_B = id_B[order_B]
-        id_U, repeats_U = torch.unique_consecutive(sorted_B, return_counts=True)
-        first_U = repeats_U.cumsum(0) - repeats_U
-        rank_B = torch.arange(len(id_B)) - first_U.repeat_interleave(repeats_U)
-        place_B = (self._count_N[sorted_B].to(torch.int64) + rank_B) % num_losses
-        last_B = rank_B >= repeats_U.repeat_interleave(repeats_U) - num_losses  # what the queue still holds
-        self._loss_NT[sorted_B[last_B], place_B[last_B]] = loss_B[order_B][last_B]
+        id_U, of_B, repeats_U = torch.unique_consecutive(sorted_B, return_inverse=True, return_counts=True)
+        left_B = repeats_U.cumsum(0)[of_B] - torch.arange(1, len(id_B) + 1)  # times that it comes after that
         self._count_N[id_U] += repeats_U.to(torch.int32)
+        last_L = (left_B < num_losses).nonzero().squeeze(1)  # what the queues hold afterwards
+        id_L = sorted_B[last_L]
+        place_L = (self._count_N[id_L] - left_B[last_L] - 1) % num_losses
+        self._loss_NT[id_L, place_L] = loss_B[order_B[last_L]]
 
     def state(self) -> dict[str, Tensor]:
         """All of it."""

@@ -1,7 +1,7 @@
 """Embeddings of many sizes that take no more memory than they say (ESAPN §2.2, §2.3.3)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -21,12 +21,14 @@ class Rows:
     Attributes:
         id_R: whose they are; those of one size stand together, the smallest size first.
         slot_R: where they stand in their blocks.
+        size_R: the places of their sizes.
         values: for each size its rows, (R_k, d_k); leaves that take gradients.
         place_B: which row each of the batch has.
     """
 
     id_R: Tensor
     slot_R: Tensor
+    size_R: Tensor
     values: Sequence[Tensor]
     place_B: Tensor
 
@@ -35,38 +37,14 @@ class Rows:
         """How many there are of each size."""
         return [len(rows) for rows in self.values]
 
-    @property
-    def size_R(self) -> Tensor:
-        """(R,) int64: the place of each row's size."""
-        return torch.repeat_interleave(torch.tensor(self.counts))
-
-    @torch.no_grad()
-    def enlarged(self, chosen_R: Tensor, maps: Sequence[torch.nn.Linear]) -> "Rows":
-        """These rows as if the chosen ones had the next larger size, e ← W e + b of their sizes' map
-        (§2.3.3). The table stays as it is: whoever forgets the answer has restored everything.
+    def enlarged(self, chosen_R: Tensor) -> "Rows":
+        """These rows as if the chosen ones had the next larger size (§2.3.3). There they would begin with
+        e ← W e + b, which `Unify` makes of them anyway: they have to be told to be of that size, no more.
 
         Args:
             chosen_R: bool; none of the largest size.
-            maps: from each size to the next.
         """
-        values, order = [], []
-        grown, grown_from = (
-            self.values[0].new_empty(0, self.values[0].shape[1]),
-            torch.empty(0, dtype=torch.int64),
-        )
-        first = 0
-        for place, rows in enumerate(self.values):
-            chosen = chosen_R[first : first + len(rows)]
-            row_R = torch.arange(first, first + len(rows))
-            values.append(torch.cat([rows[~chosen], grown]))
-            order.append(torch.cat([row_R[~chosen], grown_from]))
-            if place < len(maps):
-                grown, grown_from = maps[place](rows[chosen]), row_R[chosen]
-            first += len(rows)
-        order_R = torch.cat(order)
-        to_R = torch.empty_like(order_R)
-        to_R[order_R] = torch.arange(len(order_R))
-        return Rows(self.id_R[order_R], self.slot_R[order_R], values, to_R[self.place_B])
+        return replace(self, size_R=self.size_R + chosen_R)
 
 
 @final
@@ -128,27 +106,24 @@ class _Block:
             the ids of those that moved, and their new slots.
         """
         left = self.used - len(slot_N)
-        gone_C = torch.zeros(self.used, dtype=torch.bool)
-        gone_C[slot_N] = True
-        to_M = gone_C[:left].nonzero().squeeze(1)
-        from_M = left + (~gone_C[left:]).nonzero().squeeze(1)
+        stays_N = torch.ones(len(slot_N), dtype=torch.bool)  # of the last rows
+        stays_N[slot_N[slot_N >= left] - left] = False
+        to_M, from_M = slot_N[slot_N < left], left + stays_N.nonzero().squeeze(1)
         for column in self.columns().values():
-            column[to_M] = column[from_M]
+            column[to_M] = column.index_select(0, from_M)
         self.used = left
         moved_M = self.owner_C[to_M].to(torch.int64)
         self._fit(left)
         return moved_M, to_M
 
-    @torch.no_grad()
-    def step(self, slot_N: Tensor, gradient_ND: Tensor, learning_rate: float) -> None:
+    def step(
+        self, slot_N: Tensor, gradient_ND: Tensor, clock_N: Tensor, rate_N1: Tensor, floor_N1: Tensor
+    ) -> None:
         """One step of Adam for some rows, each once."""
-        clock_N = self.clock_C[slot_N] + 1
-        mean_ND = torch.lerp(gradient_ND, self.mean_CD[slot_N], BETA_1)
-        square_ND = torch.lerp(gradient_ND.square(), self.square_CD[slot_N], BETA_2)
-        exponent_N1 = clock_N[:, None].to(torch.float64)
-        rate_N1 = (learning_rate * (1 - BETA_2**exponent_N1).sqrt() / (1 - BETA_1**exponent_N1)).float()
-        floor_N1 = (EPSILON * (1 - BETA_2**exponent_N1).sqrt()).float()
-        self.value_CD[slot_N] -= rate_N1 * mean_ND / (square_ND.sqrt() + floor_N1)
+        mean_ND = torch.lerp(gradient_ND, self.mean_CD.index_select(0, slot_N), BETA_1)
+        square_ND = torch.lerp(gradient_ND.square(), self.square_CD.index_select(0, slot_N), BETA_2)
+        change_ND = rate_N1 * mean_ND / (square_ND.sqrt() + floor_N1)
+        self.value_CD.index_add_(0, slot_N, change_ND, alpha=-1)
         self.mean_CD[slot_N], self.square_CD[slot_N], self.clock_C[slot_N] = mean_ND, square_ND, clock_N
 
     def state(self) -> dict[str, Tensor]:
@@ -209,22 +184,30 @@ class SizedTable:
     def rows(self, id_B: Tensor) -> Rows:
         """The embeddings of some ids, as leaves for one step."""
         key_R, place_B = torch.unique(self.size_of(id_B) * self._num_ids + id_B, return_inverse=True)
-        id_R = key_R % self._num_ids
+        id_R, size_R = key_R % self._num_ids, key_R // self._num_ids
         slot_R = self._slot_N[id_R].to(torch.int64)
-        counts = torch.bincount(key_R // self._num_ids, minlength=len(self.sizes)).tolist()
+        counts = torch.bincount(size_R, minlength=len(self.sizes)).tolist()
         values = [
-            block.value_CD[slots].requires_grad_()
+            block.value_CD.index_select(0, slots).requires_grad_()
             for block, slots in zip(self._blocks, torch.split(slot_R, counts), strict=True)
         ]
-        return Rows(id_R, slot_R, values, place_B)
+        return Rows(id_R, slot_R, size_R, values, place_B)
 
+    @torch.no_grad()
     def step(self, rows: Rows, learning_rate: float) -> None:
         """One step of Adam along the gradients of some rows."""
-        for block, slots, leaf in zip(
-            self._blocks, torch.split(rows.slot_R, rows.counts), rows.values, strict=True
+        slots = torch.split(rows.slot_R, rows.counts)
+        clock_R = 1 + torch.cat([block.clock_C[of] for block, of in zip(self._blocks, slots, strict=True)])
+        exponent_R1 = clock_R[:, None].to(torch.float64)
+        root_R1 = (1 - BETA_2**exponent_R1).sqrt()
+        rate_R1 = (learning_rate * root_R1 / (1 - BETA_1**exponent_R1)).float()
+        floor_R1 = (EPSILON * root_R1).float()
+        parts = (torch.split(of_R, rows.counts) for of_R in (clock_R, rate_R1, floor_R1))
+        for block, leaf, slot_N, clock_N, rate_N1, floor_N1 in zip(
+            self._blocks, rows.values, slots, *parts, strict=True
         ):
-            if leaf.grad is not None and len(slots):
-                block.step(slots, leaf.grad, learning_rate)
+            if leaf.grad is not None and len(leaf):
+                block.step(slot_N, leaf.grad, clock_N, rate_N1, floor_N1)
 
     @torch.no_grad()
     def enlarge(self, id_N: Tensor, maps: Sequence[torch.nn.Linear]) -> None:

@@ -49,21 +49,27 @@ class Unify(nn.Module):
         self.register_buffer("mean_KW", torch.zeros(len(sizes), width))
         self.register_buffer("variance_KW", torch.ones(len(sizes), width))
 
-    def forward(self, values: Sequence[Tensor], *, remember: bool = False) -> Tensor:
+    def forward(
+        self, values: Sequence[Tensor], size_R: Tensor | None = None, *, remember: bool = False
+    ) -> Tensor:
         """(R, d_n) of R embeddings, which stand by size as in `Rows`.
 
         Args:
             values: for each size its rows, (R_k, d_k).
+            size_R: the places of the sizes as which they are normalised; None: of their own.
             remember: whether the statistics learn from them first.
         """
-        mapped = values[0]
+        mapped_RW = values[0]
         for layer, larger in zip(self.maps, values[1:], strict=True):
-            mapped = torch.cat([layer(mapped), larger])
-        parts = torch.split(mapped, [len(rows) for rows in values])
+            mapped_RW = torch.cat([layer(mapped_RW), larger])
+        if size_R is None:
+            size_R = torch.repeat_interleave(torch.tensor([len(rows) for rows in values]))
         if remember:
-            self._remember(parts)
-        normal = [self._normal(place, rows_RW) for place, rows_RW in enumerate(parts)]
-        return torch.tanh(torch.cat(normal) * self.scale_W + self.shift_W)
+            self._remember(mapped_RW, size_R)
+        deviation_KW = torch.sqrt(self.variance_KW + _EPSILON)
+        centred_RW = mapped_RW - self.mean_KW.index_select(0, size_R)
+        normal_RW = centred_RW / deviation_KW.index_select(0, size_R)
+        return torch.tanh(torch.addcmul(self.shift_W, normal_RW, self.scale_W))
 
     @torch.no_grad()
     def affine(self, place: int) -> tuple[Tensor, Tensor]:
@@ -72,37 +78,39 @@ class Unify(nn.Module):
         for layer in self.maps[place:]:
             assert isinstance(layer, nn.Linear)
             weight_WD, bias_W = layer.weight @ weight_WD, layer.weight @ bias_W + layer.bias
-        known = self._known(place)
-        scale_W = self.scale_W / torch.sqrt(self.variance_KW[known] + _EPSILON)
-        return scale_W[:, None] * weight_WD, scale_W * (bias_W - self.mean_KW[known]) + self.shift_W
-
-    def _normal(self, place: int, rows_RW: Tensor) -> Tensor:
-        known = self._known(place)
-        return (rows_RW - self.mean_KW[known]) / torch.sqrt(self.variance_KW[known] + _EPSILON)
-
-    def _known(self, place: int) -> int:
-        """The size whose statistics one goes by: itself, or the next smaller one that has any."""
-        while place and not self.num_K[place]:
-            place -= 1
-        return place
+        scale_W = self.scale_W / torch.sqrt(self.variance_KW[place] + _EPSILON)
+        return scale_W[:, None] * weight_WD, scale_W * (bias_W - self.mean_KW[place]) + self.shift_W
 
     @torch.no_grad()
-    def _remember(self, parts: Sequence[Tensor]) -> None:
-        """Pool mean and variance with those of these rows; older ones count for `_WINDOW` rows at most."""
-        for place, rows_RW in enumerate(parts):
-            if not len(rows_RW):
-                continue
-            variance_W, mean_W = torch.var_mean(rows_RW, dim=0, correction=0)
-            before = min(float(self.num_K[place]), _WINDOW)
-            if not before and (known := self._known(place)) != place:
-                self.mean_KW[place], self.variance_KW[place] = self.mean_KW[known], self.variance_KW[known]
-                before = _PRIOR
-            share = len(rows_RW) / (before + len(rows_RW))
-            apart_W = mean_W - self.mean_KW[place] if before else torch.zeros_like(mean_W)
-            between_W = share * (1 - share) * apart_W.square()
-            self.variance_KW[place] = torch.lerp(self.variance_KW[place], variance_W, share) + between_W
-            self.mean_KW[place] = torch.lerp(self.mean_KW[place], mean_W, share)
-            self.num_K[place] = before + len(rows_RW)
+    def _remember(self, mapped_RW: Tensor, size_R: Tensor) -> None:
+        """Pool mean and variance of each size with those of its rows; of sizes that begin after the others,
+        from below."""
+        num_K, mean_KW, variance_KW = _moments(mapped_RW, size_R, len(self.num_K))
+        begins_K = (num_K > 0) & (self.num_K == 0)
+        self._pool(torch.where(begins_K, 0, num_K), mean_KW, variance_KW)
+        for place in begins_K.nonzero().flatten().tolist():
+            self.num_K[place] = _PRIOR if place else 0
+            self._pool(torch.where(torch.arange(len(num_K)) == place, num_K, 0), mean_KW, variance_KW)
+
+    def _pool(self, num_K: Tensor, mean_KW: Tensor, variance_KW: Tensor) -> None:
+        """Older rows count for `_WINDOW` at most; a size without any has what the next smaller one has."""
+        self.num_K = self.num_K.clamp(max=_WINDOW) + num_K
+        share_K1 = (num_K / self.num_K.clamp(min=1))[:, None]
+        between_KW = share_K1 * (1 - share_K1) * (mean_KW - self.mean_KW).square()
+        within_KW = torch.lerp(self.variance_KW, variance_KW, share_K1)
+        known_K = torch.where(self.num_K > 0, torch.arange(len(num_K)), 0).cummax(0).values
+        self.mean_KW = torch.lerp(self.mean_KW, mean_KW, share_K1)[known_K]
+        self.variance_KW = (within_KW + between_KW)[known_K]
+
+
+def _moments(rows_RW: Tensor, size_R: Tensor, num_sizes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the rows of each size: (K,) their number, (K, W) mean and variance; 0 where there are none."""
+    is_size_KR = (torch.arange(num_sizes)[:, None] == size_R).float()
+    num_K = is_size_KR.sum(dim=1)
+    mean_KR = is_size_KR / num_K.clamp(min=1)[:, None]
+    mean_KW = mean_KR @ rows_RW
+    variance_KW = mean_KR @ (rows_RW - mean_KW.index_select(0, size_R)).square()
+    return num_K, mean_KW, variance_KW
 
 
 def _rotation(inputs: int, outputs: int, *, generator: torch.Generator) -> nn.Linear:

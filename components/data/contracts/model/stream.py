@@ -40,6 +40,10 @@ _NUMBERS: Final = pa.list_(pa.field("element", pa.float32()))
 _NETWORK: Final = pa.schema(
     [(TENSOR, pa.string()), (SHAPE, pa.list_(pa.field("element", pa.int32()))), (VALUES, _NUMBERS)]
 )
+_TENSORS: Final = {
+    *(f"{side}.unknown" for side, _ in SIDES),
+    *(f"{layer}.{part}" for layer in ("hidden", "output") for part in ("weight", "bias")),
+}
 _ONE: Final = 1e-6  # by which probabilities may fail to add up to 1
 
 
@@ -69,8 +73,14 @@ def validate(output: Path, params: RetrainStreamParams, inputs: Mapping[str, Pat
     exam.expect(
         "predictions.parquet",
         predictions.select([ROW, *seen]).to_pandas(),
-        [row_count(1), unique(ROW), not_null(ROW), *(between(name, 0, None) for name in seen)],
+        [
+            row_count(1),
+            unique(ROW),
+            *map(not_null, (ROW, *seen)),
+            *(between(name, 0, None) for name in seen),
+        ],
     )
+    exam.expect("network.parquet", network.select([TENSOR]).to_pandas(), [not_null(TENSOR), unique(TENSOR)])
     exam.require()  # what follows looks at single rows
     exam.facts("predictions.parquet", _prediction_facts(predictions, inputs))
     section = StreamTraining.model_validate(training["training"])
@@ -80,7 +90,9 @@ def validate(output: Path, params: RetrainStreamParams, inputs: Mapping[str, Pat
         expect_sizes(exam, name, table, raw, section.embedding)
         told = training["sides"][dense]
         exam.facts(name, _embedding_facts(table, section))
-        exam.facts(f"{name} sizes", size_facts(table, dense, told["counts"], section.embedding))
+        sizes = size_facts(table, dense, told["counts"], section.embedding)
+        sizes[f"{dense}s: ids are as many as is told"] = (told["ids"], table.num_rows, table.num_rows)
+        exam.facts(f"{name} sizes", sizes)
     exam.facts("network.parquet", _network_facts(network))
     facts: dict[str, Fact] = {
         "classes are those of the training": (served["classes"] == training["classes"], 1, 1),
@@ -128,11 +140,13 @@ def _embedding_facts(table: pa.Table, section: StreamTraining) -> dict[str, Fact
 
 
 def _network_facts(network: pa.Table) -> dict[str, Fact]:
-    """Every tensor has as many numbers as its shape says, and all are finite."""
+    """What every network has is there; every tensor has as many numbers as its shape says, and all are
+    finite."""
     rows = network.to_pylist()
     wrong = sum(len(row[VALUES]) != int(np.prod(row[SHAPE])) for row in rows)
     values = network[VALUES].combine_chunks().flatten().to_numpy()
     return {
+        "tensors that are missing": (len(_TENSORS - {row[TENSOR] for row in rows}), 0, 0),
         "tensors of another shape": (wrong, 0, 0),
         "numbers that are not finite": (int((~np.isfinite(values)).sum()), 0, 0),
     }

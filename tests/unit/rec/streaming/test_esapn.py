@@ -108,7 +108,7 @@ def test_the_gradient_is_that_of_the_rewarded_chance() -> None:
     for side in SIDES:
         log_R2 = run.networks[side](run.embeddings(side).seen.frequency(rows[side].id_R), rows[side].size_R)
         actions[side] = torch.multinomial(log_R2.exp().detach(), 1, generator=learner._generator).squeeze(1)
-        tried[side] = rows[side].enlarged(actions[side] == ENLARGE, run.embeddings(side).maps)
+        tried[side] = rows[side].enlarged(actions[side] == ENLARGE)
     with torch.no_grad():
         loss_B = losses(model(tried), past.label_B)
     expected = {}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from components.rec.streaming.sized_table import SizedTable
+from components.rec.streaming.unify import Unify
 
 SIZES = (2, 3, 5)
 RATE = 0.01
@@ -30,6 +31,15 @@ def some_maps() -> list[nn.Linear]:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator))
         maps.append(layer)
     return maps
+
+
+def some_unify() -> Unify:
+    generator = torch.Generator().manual_seed(8)
+    unify = Unify(SIZES, generator=generator)
+    unify.maps = nn.ModuleList(some_maps())
+    unify.mean_KW = torch.randn(unify.mean_KW.shape, generator=generator)
+    unify.variance_KW = torch.rand(unify.variance_KW.shape, generator=generator) + 0.5
+    return unify
 
 
 def values_of(table: SizedTable) -> dict[int, Tensor]:
@@ -98,23 +108,23 @@ def test_it_does_what_single_vectors_would(events: list[tuple[str, list[int]]]) 
 def test_what_is_enlarged_for_the_time_being_is_what_growing_would_give(
     first: list[int], ids: list[int], chosen: list[bool]
 ) -> None:
-    table, maps = table_of(NUM_IDS), some_maps()
+    table, unify = table_of(NUM_IDS), some_unify()
+    maps = [layer for layer in unify.maps if isinstance(layer, nn.Linear)]
     table.enlarge(torch.tensor(sorted(set(first))), maps)
     before = {name: tensor.clone() for name, tensor in table.state().items()}
     rows = table.rows(torch.tensor(ids))
     chosen_R = torch.tensor(chosen)[: len(rows.id_R)] & (rows.size_R < len(SIZES) - 1)
-    tried = rows.enlarged(chosen_R, maps)
+    tried = rows.enlarged(chosen_R)
+    tried_BW = unify(tried.values, tried.size_R)[tried.place_B]
     after = table.state()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
     table.enlarge(rows.id_R[chosen_R], maps)
-    grown = values_of(table)
-    flat = [row for values in tried.values for row in values]
-    assert tried.counts == torch.bincount(table.size_of(tried.id_R), minlength=len(SIZES)).tolist()
-    for number, vector in zip(tried.id_R.tolist(), flat, strict=True):
-        assert torch.equal(vector, grown[number])
+    grown = table.rows(torch.tensor(ids))
+    assert torch.equal(tried.size_R[tried.place_B], grown.size_R[grown.place_B])
     assert tried.id_R[tried.place_B].tolist() == ids
+    assert torch.allclose(tried_BW, unify(grown.values)[grown.place_B], atol=1e-5)
 
 
 def test_a_batch_finds_its_rows() -> None:
