@@ -16,6 +16,7 @@ POLICY_FILE = "policy.json"
 TRAJECTORY_FILE = "trajectory.parquet"
 WEIGHTS_FILE = "weights.safetensors"
 CONTROLLER_FILE = "controller.safetensors"
+SIZE_FILES = ("users.parquet", "items.parquet")  # of a search for the sizes of embeddings
 
 
 class Policy(Config):

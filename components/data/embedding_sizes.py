@@ -1,4 +1,4 @@
-"""How many embeddings there are of each size, and what they take (ESAPN Table 2), as `training.json` tells."""
+"""How many embeddings there are of each size, and what they take (ESAPN Table 2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

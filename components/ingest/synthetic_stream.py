@@ -19,7 +19,7 @@ from components.ingest.worlds import World, classes, drawn, standardised
 _NUM_FACTORS: Final = 8
 _SHARES: Final = (0.5, 0.2, 0.3)  # of taste, users and items in the variance of utilities
 _START: Final = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp())
-_PACE_S: Final = 6  # from one interaction to the next, on average
+_SPAN_S: Final = 30 * 24 * 3600  # of a delivery
 
 
 def read(source: SyntheticStream, inputs: Mapping[str, Path], seed: int) -> Iterator[Batch]:
@@ -32,8 +32,7 @@ def read(source: SyntheticStream, inputs: Mapping[str, Path], seed: int) -> Iter
     user_N, item_N = (drawn(rank_N, size, exponent, generator) for rank_N in ranks)
     utility_N = standardised(world.utility(user_N, item_N), 1.0)
     noisy_N = utility_N + source.noise * generator.standard_normal(size)
-    span_s = size * _PACE_S
-    time_N = np.sort(generator.integers(0, span_s, size)) + _START + (source.delivery - 1) * span_s
+    time_N = np.sort(generator.integers(0, _SPAN_S, size)) + _START + (source.delivery - 1) * _SPAN_S
     frame = pl.DataFrame(
         {
             LABEL: pl.Series(classes(noisy_N, source.num_classes), dtype=pl.Int32),

@@ -182,9 +182,9 @@ def find_state(
     params: SearchParams | SearchForClassifierParams | SearchForStreamParams, named: object = None
 ) -> str | None:
     """URI of the champion's model artifact, where a search follows the stream on from it."""
-    if params.task != "stream" or params.search.kind == "none" or params.training.warm_start != "champion":
+    if params.task != "stream" or params.search.kind in {"none", "policy"}:
         return None
-    return find_artifact(params)
+    return find_artifact(params) if params.training.warm_start == "champion" else None
 
 
 def find_start(

@@ -14,7 +14,12 @@ from components.core.stage import Context
 from components.data.document import read_document, write_document
 from components.data.embedding_sizes import EmbeddingSizes
 from components.data.parquet import TableFile, write_table
-from components.rec.streaming.beginning import Beginning, adopt, begin_with_champion, begin_with_search
+from components.rec.streaming.beginning import (
+    Beginning,
+    begin_with_champion,
+    begin_with_policy,
+    begin_with_search,
+)
 from components.rec.streaming.data import StreamData
 from components.rec.streaming.export import NETWORK_FILE, embedding_tables, network_table
 from components.rec.streaming.following import Followed, follow
@@ -34,8 +39,6 @@ def follow_stream(
     beginning, parts = _beginning(params, policy, inputs)
     stream = StreamData.load(inputs["dataset"], parts, beginning.ids)
     learner = beginning.learner(training, stream, params.seed)
-    if beginning.source == "none":
-        adopt(learner, inputs["policy"])
     checkpoint = context.checkpoint
     if beginning.champion_sha256 is not None:  # not part of the cache key: the champion may have changed
         checkpoint = checkpoint.part("warm", beginning.champion_sha256)
@@ -74,8 +77,11 @@ def _beginning(
     """Where it begins, and what of the dataset is still to come."""
     if (inputs["policy"] / WEIGHTS_FILE).exists():
         return begin_with_search(inputs["policy"], policy.decision["began"]), ["test"]
-    champion = inputs.get("champion")
-    return begin_with_champion(policy.apply(params.training), champion, inputs["dataset"]), ["train", "test"]
+    dataset, training = inputs["dataset"], policy.apply(params.training)
+    beginning = begin_with_champion(training, inputs.get("champion"), dataset)
+    if beginning.source == "none":
+        beginning = begin_with_policy(training, inputs["policy"], dataset, beginning)
+    return beginning, ["train", "test"]
 
 
 def _predictions(stream: StreamData, found: Followed, num_tail: int) -> pa.Table:

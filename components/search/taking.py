@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.core.errors import InvalidInputError
-from components.core.policy import CONTROLLER_FILE, TRAJECTORY_FILE, Policy
+from components.core.policy import CONTROLLER_FILE, SIZE_FILES, TRAJECTORY_FILE, Policy
 from components.core.recipe import Training
 from components.data.parquet import write_table
 from components.rec.loop import Fit
 
 
 def take(training: Training, inputs: Mapping[str, Path], output: Path) -> dict[str, float]:
-    """Write the policy at the input `policy` anew, with what it decided and its controller.
+    """Write the policy at the input `policy` anew, with what it decided, its controller and its sizes.
 
     The weights W′ are left behind: they are of another model or of other data.
 
@@ -29,6 +29,7 @@ def take(training: Training, inputs: Mapping[str, Path], output: Path) -> dict[s
     policy = Policy(kind="policy", patch=theirs.patch, decision=decision, best_epoch=0, epochs=0)
     policy.write(output)
     write_table(Fit().table(), output / TRAJECTORY_FILE)
-    if (inputs["policy"] / CONTROLLER_FILE).exists():
-        shutil.copyfile(inputs["policy"] / CONTROLLER_FILE, output / CONTROLLER_FILE)
+    for name in (CONTROLLER_FILE, *SIZE_FILES):
+        if (inputs["policy"] / name).exists():
+            shutil.copyfile(inputs["policy"] / name, output / name)
     return {"epochs": 0.0, "best_epoch": 0.0, "training_seconds": 0.0}

@@ -202,9 +202,9 @@ def test_a_champion_answers_and_tells_of_its_sizes(run: Run) -> None:
     Path("new.jsonl").write_text(
         "\n".join(json.dumps({"user": user, "item": item}) for user, item in asked_about)
     )
-    asked = run("predict", "first", "--input", "new.jsonl", "--output", "answer.jsonl")
+    asked = run("predict", "first", "--input", "new.jsonl", "--json")
     assert asked.exit_code == 0, asked.output
-    answer = [json.loads(line) for line in Path("answer.jsonl").read_text().splitlines()]
+    answer = json.loads(asked.output)
     assert len(answer) == 5
     for one in answer:
         assert one["probability_0"] + one["probability_1"] == pytest.approx(1)
@@ -217,7 +217,7 @@ def test_a_champion_answers_and_tells_of_its_sizes(run: Run) -> None:
     sides = made.document("model", "training.json")["sides"]
     assert list(sides["user"]["counts"]) == ["2", "4", "8"]
     report = (made["evaluation"] / "report.html").read_text()
-    card = next(made["registration"].glob("*.md")).read_text()
+    card = (made["registration"] / "model_card.md").read_text()
     assert "Embeddings by size" in report
     for plural, side in (("users", sides["user"]), ("items", sides["item"])):
         counts = [f"{count:,}" for count in side["counts"].values()]
@@ -245,7 +245,7 @@ def test_a_model_of_another_make_begins_anew_and_says_so(run: Run) -> None:
     assert "its model.hidden is 16" in second.result.output
     lines = [line.split(",") for line in rows(600, 500)]
     assert ids(second["model"], "user") == list(dict.fromkeys(line[1] for line in lines))
-    card = next(second["registration"].glob("*.md")).read_text()
+    card = (second["registration"] / "model_card.md").read_text()
     assert "could not be gone on from: its model.hidden is 16, the recipe's 24" in card
 
 
@@ -261,11 +261,14 @@ def test_a_policy_of_another_run_is_taken(run: Run, kind: str) -> None:
     assert taken.patch == theirs.patch
     assert taken.decision["taken_from"] == kind
     training = second.document("model", "training.json")
-    assert training["began"] == {"from": "none", "champion_sha256": None, "reason": ""}
+    source = "none" if kind == "darts" else "policy"
+    assert training["began"] == {"from": source, "champion_sha256": None, "reason": ""}
     assert training["interactions"] == 600
     assert training["training"]["embedding"]["kind"] == kind
     assert training["training"]["model"]["hidden"] == 8
     assert (second["policy"] / "controller.safetensors").exists() == (kind != "darts")
+    for name in ("users.parquet", "items.parquet"):
+        assert (second["policy"] / name).read_bytes() == (policy / name).read_bytes()
     third = Made(run, recipe, "--set", "file=second.csv").document("model", "training.json")
     expected = {"from": "champion", "champion_sha256": second.manifest("model").sha256, "reason": ""}
     assert third["began"] == expected

@@ -37,7 +37,9 @@ def expect_curves(exam: Examination, name: str, table: pa.Table) -> None:
         ],
     )
     place = table[axis].to_numpy()
-    facts: dict[str, Fact] = {f"{axis} out of order": (int((np.diff(place) <= 0).sum()), 0, 0)}
+    facts: dict[str, Fact] = {
+        f"{axis.removesuffix('s')}s out of order": (int((np.diff(place) <= 0).sum()), 0, 0)
+    }
     for column in table.column_names:
         if column == TRAIN_LOSS or column.startswith(LOSS):
             values = table[column].to_numpy()

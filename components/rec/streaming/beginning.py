@@ -1,20 +1,28 @@
 """Where following a stream begins: with a state that someone left, or with nothing."""
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, final
 
+import pyarrow as pa
 import torch
+from torch import Tensor
 
+from components.core.columns import EMBEDDING_SIZE
 from components.core.errors import InvalidInputError
 from components.core.manifest import read_manifest
 from components.core.policy import CONTROLLER_FILE, WEIGHTS_FILE
 from components.core.recipe import StreamTraining
+from components.core.recipe.stream import Esapn
 from components.data.document import read_document
+from components.data.matching import positions
+from components.data.parquet import read_table
 from components.rec.streaming.building import build_learner
-from components.rec.streaming.data import NO_IDS, RawIds, StreamData, read_ids
+from components.rec.streaming.data import NO_IDS, RAW, RawIds, StreamData, read_ids
 from components.rec.streaming.learner import StreamLearner
+from components.rec.streaming.model import SIDES, Side
 from components.rec.weights import load_tensors
 
 logger = logging.getLogger(__name__)
@@ -29,18 +37,21 @@ class Beginning:
     """A state, and where it came from.
 
     Attributes:
-        source: whose it is; `none` is a learner that has seen nothing.
+        source: whose it is. `policy` is a learner that has seen nothing, and knows what another search found
+            out about sizes; `none` one that does not.
         place: the artifact that holds it.
         ids: the raw ids that it knows.
+        sizes: of their embeddings, where these are all that is known of them.
         until: the last timestamp that it has learned from.
         champion_sha256: content hash of the champion's model artifact, where it began with that, at first or
             later.
         reason: why a champion that was there was not gone on from.
     """
 
-    source: Literal["champion", "search", "none"]
+    source: Literal["champion", "search", "policy", "none"]
     place: Path | None = None
     ids: RawIds = field(default_factory=lambda: NO_IDS)
+    sizes: Mapping[Side, Tensor] = field(default_factory=dict)
     until: int | None = None
     champion_sha256: str | None = None
     reason: str = ""
@@ -56,9 +67,12 @@ class Beginning:
             InvalidInputError: it has learned from some of the stream already.
         """
         learner = build_learner(training, len(stream.classes), seed)
-        if self.place is not None:
+        if self.source == "policy":
+            assert self.place is not None
+            learner.adopt(_read(self.place / CONTROLLER_FILE), self.sizes)
+        elif self.place is not None:
             self._require_order(stream)
-            learner.load_state(load_tensors(self.place / WEIGHTS_FILE, torch.device("cpu")))
+            learner.load_state(_read(self.place / WEIGHTS_FILE))
         logger.info("the stream begins with %s state", _TOLD[self.source])
         return learner
 
@@ -71,7 +85,12 @@ class Beginning:
             )
 
 
-_TOLD: Final = {"champion": "the champion's", "search": "the search's", "none": "an empty"}
+_TOLD: Final = {
+    "champion": "the champion's",
+    "search": "the search's",
+    "policy": "an empty state and the sizes of another search as its",
+    "none": "an empty",
+}
 
 
 def begin_with_champion(training: StreamTraining, champion: Path | None, dataset: Path) -> Beginning:
@@ -107,10 +126,28 @@ def begin_with_search(policy: Path, began: dict[str, Any]) -> Beginning:
     )
 
 
-def adopt(learner: StreamLearner, policy: Path) -> None:
-    """Give a learner that has seen nothing what another search has learned about sizes."""
-    if (policy / CONTROLLER_FILE).exists():
-        learner.adopt(load_tensors(policy / CONTROLLER_FILE, torch.device("cpu")))
+def begin_with_policy(
+    training: StreamTraining, policy: Path, dataset: Path, otherwise: Beginning
+) -> Beginning:
+    """What another search found out about sizes, where it left that: its networks, and, of ESAPN, the sizes
+    of those users and items that the dataset has, too."""
+    if not (policy / CONTROLLER_FILE).exists():
+        return otherwise
+    if not isinstance(training.embedding, Esapn):
+        return replace(otherwise, source="policy", place=policy)
+    ids: dict[Side, pa.Array] = {}
+    sizes: dict[Side, Tensor] = {}
+    for side in SIDES:
+        table = read_table(policy / SIZES.replace("{side}", side))
+        among = read_table(dataset / f"{side}s.parquet")[RAW[side]].combine_chunks()
+        table = table.filter(pa.array(positions(table[RAW[side]].combine_chunks(), among) >= 0))
+        ids[side] = table[RAW[side]].combine_chunks()
+        sizes[side] = torch.from_numpy(table[EMBEDDING_SIZE].to_numpy().astype("int64"))
+    return replace(otherwise, source="policy", place=policy, ids=ids, sizes=sizes)
+
+
+def _read(place: Path) -> dict[str, Tensor]:
+    return load_tensors(place, torch.device("cpu"))
 
 
 def _difference(document: dict[str, Any], training: StreamTraining, classes: list[str]) -> str:

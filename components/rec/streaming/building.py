@@ -37,9 +37,7 @@ def esapn(config: Esapn, training: StreamTraining, num_classes: int, seed: int) 
     """ESAPN."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
     embeddings: dict[Side, Embeddings] = {
-        side: SizedEmbeddings(
-            config.sizes, training.model.init_std, config.num_losses, generator=generator
-        )
+        side: SizedEmbeddings(config.sizes, training.model.init_std, config.num_losses, generator=generator)
         for side in SIDES
     }
     model = _model(training, embeddings, num_classes, generator)
@@ -63,9 +61,7 @@ def darts(config: Darts, training: StreamTraining, num_classes: int, seed: int) 
 def autoemb(config: AutoEmb, training: StreamTraining, num_classes: int, seed: int) -> StreamLearner:
     """AutoEmb."""
     shape = (len(config.sizes), config.num_frequencies, config.frequency_dim, config.hidden)
-    return _soft(
-        config, training, num_classes, seed, lambda drawn: FrequencyWeigher(*shape, generator=drawn)
-    )
+    return _soft(config, training, num_classes, seed, lambda drawn: FrequencyWeigher(*shape, generator=drawn))
 
 
 def _soft(

@@ -143,6 +143,11 @@ class SizedEmbeddings(Embeddings):
     def size_of(self, id_B: Tensor) -> Tensor:
         return torch.tensor(self.table.sizes)[self.place_of(id_B)]
 
+    def begin(self, size_N: Tensor) -> None:
+        """Know the first ids, whose embeddings begin with random values and these sizes."""
+        self.seen.extend(len(size_N))
+        self.table.extend(len(size_N), torch.searchsorted(torch.tensor(self.table.sizes), size_N))
+
     def enlarge(self, id_N: Tensor) -> None:
         """Give distinct ids the next larger size, for good (§2.3.3)."""
         self.table.enlarge(id_N, self.maps)

@@ -92,8 +92,9 @@ class EsapnLearner(StreamLearner):
         networks = [prefixed(side, self._networks[side].state_dict()) for side in SIDES]
         return {**networks[0], **networks[1]}
 
-    def adopt(self, policies: Mapping[str, Tensor]) -> None:
+    def adopt(self, policies: Mapping[str, Tensor], sizes: Mapping[Side, Tensor]) -> None:
         for side in SIDES:
+            self._embeddings(side).begin(sizes[side])
             self._networks[side].load_state_dict(without_prefix(side, policies))
 
     def state(self) -> dict[str, Tensor]:

@@ -79,8 +79,12 @@ class StreamLearner(ABC):
         says more."""
         return {}
 
-    def adopt(self, policies: Mapping[str, Tensor]) -> None:
-        """Take over what `policies` of another learner gave."""
+    def adopt(self, policies: Mapping[str, Tensor], sizes: Mapping[Side, Tensor]) -> None:
+        """Take over what `policies` of another learner gave, before anything was learned.
+
+        Args:
+            sizes: (N,) of the embeddings of the first ids of each side.
+        """
         assert not policies
 
     def _train(self, batch: StreamBatch) -> None:

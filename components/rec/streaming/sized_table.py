@@ -81,13 +81,14 @@ class _Block:
         room = len(self.owner_C)
         if used <= room <= max(2 * used, 64):
             return
-        room = max(int(used * _SPARE), used)
-        kept = min(self.used, used)
-        grown = {}
+        self._resize(max(int(used * _SPARE), used))
+
+    def _resize(self, room: int) -> None:
+        kept, resized = min(self.used, room), {}
         for name, column in self.columns().items():
-            grown[name] = column.new_zeros((room, *column.shape[1:]))
-            grown[name][:kept] = column[:kept]
-        self._set(grown)
+            resized[name] = column.new_zeros((room, *column.shape[1:]))
+            resized[name][:kept] = column[:kept]
+        self._set(resized)
 
     def append(self, owner_N: Tensor, value_ND: Tensor) -> Tensor:
         """Put in rows that have not been trained in this size; their slots."""
@@ -127,11 +128,16 @@ class _Block:
         self.mean_CD[slot_N], self.square_CD[slot_N], self.clock_C[slot_N] = mean_ND, square_ND, clock_N
 
     def state(self) -> dict[str, Tensor]:
-        return {name: column[: self.used] for name, column in self.columns().items()}
+        """What is used, and how much room there is: whoever goes on from here grows at the same moments."""
+        columns = {name: column[: self.used] for name, column in self.columns().items()}
+        return {**columns, "room": torch.tensor(len(self.owner_C))}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        self._set({name: column.clone() for name, column in state.items()})
-        self.used = len(self.owner_C)
+        self.used = 0
+        self._resize(int(state["room"]))
+        self.used = len(state["owner"])
+        for name, column in self.columns().items():
+            column[: self.used] = state[name]
 
 
 @final
@@ -159,8 +165,12 @@ class SizedTable:
     def __len__(self) -> int:
         return self._num_ids
 
-    def extend(self, num_ids: int) -> None:
-        """Know ids up to this number; new ones get random embeddings of the smallest size."""
+    def extend(self, num_ids: int, place_N: Tensor | None = None) -> None:
+        """Know ids up to this number; new ones get random embeddings.
+
+        Args:
+            place_N: the places of the new ones' sizes; the smallest where none are given.
+        """
         fresh = num_ids - self._num_ids
         if fresh <= 0:
             return
@@ -172,9 +182,11 @@ class SizedTable:
                 new[: self._num_ids] = old[: self._num_ids]
                 setattr(self, name, new)
         id_N = torch.arange(self._num_ids, num_ids)
-        value_ND = torch.randn((fresh, self.sizes[0]), generator=self._generator) * self._std
-        self._size_N[id_N] = 0
-        self._slot_N[id_N] = self._blocks[0].append(id_N, value_ND).to(torch.int32)
+        self._size_N[id_N] = 0 if place_N is None else place_N.to(torch.int8)
+        for place in torch.unique(self._size_N[id_N]).tolist():
+            new_M = id_N[self._size_N[id_N] == place]
+            value_MD = torch.randn((len(new_M), self.sizes[place]), generator=self._generator) * self._std
+            self._slot_N[new_M] = self._blocks[place].append(new_M, value_MD).to(torch.int32)
         self._num_ids = num_ids
 
     def size_of(self, id_B: Tensor) -> Tensor:
@@ -262,6 +274,6 @@ class SizedTable:
         self._slot_N = torch.zeros(self._num_ids, dtype=torch.int32)
         for place, (size, block) in enumerate(zip(self.sizes, self._blocks, strict=True)):
             block.load_state(without_prefix(str(size), state))
-            owner_C = block.owner_C.to(torch.int64)
+            owner_C = block.owner_C[: block.used].to(torch.int64)
             self._size_N[owner_C] = place
             self._slot_N[owner_C] = torch.arange(len(owner_C), dtype=torch.int32)

@@ -204,7 +204,7 @@ class SoftLearner(StreamLearner):
             found |= prefixed(side, self._embeddings(side).weigher.state())
         return found
 
-    def adopt(self, policies: Mapping[str, Tensor]) -> None:
+    def adopt(self, policies: Mapping[str, Tensor], sizes: Mapping[Side, Tensor]) -> None:
         for side in self._weights_optimizers:
             self._embeddings(side).weigher.load_state(without_prefix(side, policies))
 

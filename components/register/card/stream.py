@@ -15,6 +15,7 @@ from components.register.card.parts import Pair, Subject, Table
 _BEGAN: Final = {
     "champion": "the champion's state",
     "search": "the state that the search left",
+    "policy": "the sizes and the networks of another search",
     "none": "an empty state",
 }
 _SIDES: Final = {"user": "users", "item": "items"}

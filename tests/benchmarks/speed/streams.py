@@ -1,7 +1,7 @@
 """Interactions per second while a stream is followed: one size for all embeddings against DARTS, AutoEmb and
 ESAPN, on a generated stream in which users and items come by Zipf's law, in batches of 500 (ESAPN §3.2).
 
-python -m tests.benchmarks.speed.streams [--users 140000] [--items 30000] [--classes 2] [--seconds S] [--rounds N]
+python -m tests.benchmarks.speed.streams [--users 140000] [--items 30000] [--classes 2] [--seconds S]
 
 New ids come all the time, and embeddings grow: the further a stream is, the dearer is a step. All ways are
 measured over the same first part of it, as far as each comes.

@@ -43,7 +43,9 @@ def test_a_document_without_a_task_is_of_a_ranking():
 
 
 def test_a_document_of_another_task_is_refused():
-    with pytest.raises(ValueError, match=r"task: got 'x', need one of \['classification', 'ranking'\]"):
+    with pytest.raises(
+        ValueError, match=r"task: got 'x', need one of \['classification', 'ranking', 'stream'\]"
+    ):
         parse_verdict(json.dumps({**RANKING.document(), "task": "x"}).encode())
     with pytest.raises(ValueError, match="task"):
         Verdict.parse(json.dumps(CLASSIFICATION.document()).encode())

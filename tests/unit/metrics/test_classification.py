@@ -50,6 +50,8 @@ def test_known_answers():
     assert found["auc"] == 0.75  # 0.35 lies below 0.4: one pair of four is wrong
     assert found["logloss"] == pytest.approx(-np.log([0.9, 0.6, 0.35, 0.8]).mean())
     assert found["calibration"] == pytest.approx(1.65 / 2)
+    assert found["accuracy"] == 0.75
+    assert found["mse"] == pytest.approx((0.1**2 + 0.4**2 + 0.65**2 + 0.2**2) / 4)
     assert found["ece"] == pytest.approx((0.1 + 0.4 + 0.65 + 0.2) / 4)  # each in a bin of its own
 
 
@@ -71,10 +73,11 @@ def test_equals_the_loops(num_examples, num_classes, seed):
     expected = {
         "auc": np.mean([slow_auc(probability[:, c].tolist(), (label == c).tolist()) for c in judged]),
         "logloss": slow_logloss(probability, label),
+        "accuracy": np.mean([p.index(max(p)) == c for p, c in zip(probability.tolist(), label, strict=True)]),
         "ece": np.mean([slow_ece(probability[:, c], label == c) for c in judged]),
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert ("calibration" in found) == (num_classes == 2)
+    assert ("calibration" in found) == ("mse" in found) == (num_classes == 2)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
@@ -100,7 +103,8 @@ def test_values_of_the_examples_have_the_metrics_as_their_means(num_examples, nu
     probability, label = world(num_examples, num_classes, seed)
     found = measure(probability, label)
     means = {name: value_N.mean() for name, value_N in per_example(probability, label).items()}
-    assert means == pytest.approx({"auc": found["auc"], "logloss": found["logloss"]})
+    assert means == pytest.approx({name: found[name] for name in means})
+    assert means.keys() == {"auc", "logloss", "accuracy", *(["mse"] if num_classes == 2 else [])}
     assert "auc" not in per_example(probability, np.zeros(num_examples, dtype=int))
 
 

@@ -164,4 +164,4 @@ def test_metrics_are_those_of_the_predictions() -> None:
 
     expected = measure(probability_NC.numpy(), data.valid.label_N.numpy())
     assert data.validate(Predicting(), "auc") == expected  # type: ignore[arg-type]
-    assert expected.keys() == {"auc", "logloss", "ece"}
+    assert expected.keys() == {"auc", "logloss", "accuracy", "ece"}

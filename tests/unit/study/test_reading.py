@@ -19,6 +19,8 @@ from components.study.losses.schema import LossesStudy
 from components.study.reading import STUDIES, find_study, read_study, study_schema
 from components.study.samplers import grid as samplers
 from components.study.samplers.schema import SamplersStudy
+from components.study.sizes import grid as sizes
+from components.study.sizes.schema import SizesStudy
 from tests.unit.study.losses.conftest import document as losses_document
 from tests.unit.study.samplers.conftest import document as samplers_document
 
@@ -36,6 +38,10 @@ def test_the_included_studies_are_valid() -> None:
                     searched = samplers.searched(study, study.candidates.names)
                     for method in [*samplers.baselines(study, model), searched]:
                         samplers.recipe_of(study, samplers.Cell(data, model, method, 1), {})
+        elif isinstance(study, SizesStudy):
+            for cell in sizes.cells_of(study, Part(tuple(study.data), tuple(study.models))):
+                if cell.seed == study.seeds[0]:
+                    sizes.recipe_of(study, cell)
         else:
             assert isinstance(study, LossesStudy)
             for cell in losses.cells_of(study, Part(tuple(study.data), tuple(study.models))):

@@ -13,7 +13,7 @@ from components.core.gates import Gate
 from components.data.contracts.findings import instead, prose, shown, where_of
 
 Fact = tuple[float | None, float | None, float | None]  # found, and its least and greatest allowed value
-_ORDER: Final = ("stopped", "warned", "passed")
+_ORDER: Final = ("stopped", "held", "warned", "passed")
 _SCHEMA: Final = " schema"
 _HERE: Final = Path(__file__).parent
 

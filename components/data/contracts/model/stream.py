@@ -27,7 +27,7 @@ from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, not_null, row_count, unique
 from components.data.contracts.sized import SIDES, expect_sizes, size_facts, size_schema
 from components.data.contracts.weights import weight_facts
-from components.data.document import read_keys
+from components.data.document import read_document, read_keys
 from components.data.parquet import TableFile
 
 _KEYS: Final = (
@@ -35,7 +35,7 @@ _KEYS: Final = (
     "last_timestamp",
     *(f"sides.{side}.{key}" for side, _ in SIDES for key in ("ids", "counts", "bytes")),
 )  # fmt: skip
-_BEGINNINGS: Final = {"champion", "search", "none"}
+_BEGINNINGS: Final = {"champion", "search", "policy", "none"}
 _NUMBERS: Final = pa.list_(pa.field("element", pa.float32()))
 _NETWORK: Final = pa.schema(
     [(TENSOR, pa.string()), (SHAPE, pa.list_(pa.field("element", pa.int32()))), (VALUES, _NUMBERS)]
@@ -98,11 +98,22 @@ def validate(output: Path, params: RetrainStreamParams, inputs: Mapping[str, Pat
         "classes are those of the training": (served["classes"] == training["classes"], 1, 1),
         "began is known": (training["began"]["from"] in _BEGINNINGS, 1, 1),
         "interactions": (training["interactions"], predictions.num_rows, None),
+        **_dataset_facts(training, inputs["dataset"]),
     }
     exam.facts("training.json", facts)
     exam.gate(_gone_on(training["began"]))
     exam.facts(WEIGHTS_FILE, weight_facts(output / WEIGHTS_FILE, expected=True))
     return exam.finish()
+
+
+def _dataset_facts(training: Mapping[str, Any], dataset: Path) -> dict[str, Fact]:
+    """It was trained on the dataset, to its end: that is where the next delivery goes on."""
+    preparation = read_document(dataset / "preparation.json")
+    last = preparation["last_timestamp"]
+    return {
+        "classes are the dataset's": (training["classes"] == preparation["classes"], 1, 1),
+        "last timestamp": (training["last_timestamp"], last, last),
+    }
 
 
 def _read_training(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ _X: Final = "interactions"
 _BEGAN: Final = {
     "champion": "went on from the champion's state",
     "search": "went on from the search's state",
+    "policy": "began with the sizes and the networks of another search",
     "none": "began with nothing",
 }
 _SIDES: Final = {"user": "users", "item": "items"}

@@ -123,13 +123,14 @@ def write_dataset(
     """
     place.mkdir(parents=True, exist_ok=True)
     users, items, labels, times = zip(*rows, strict=True)
+    num_train = len(rows) - num_test
     codes = {}
     for side, raw in (("user", users), ("item", items)):
         codes[side] = by_appearance(raw)
         ids = list(dict.fromkeys(raw))
         counts = {
             name: pa.array([part.count(one) for one in ids], pa.int32())
-            for name, part in (("num_interactions", raw), ("num_train", raw[: len(raw) - num_test]))
+            for name, part in (("num_interactions", raw), ("num_train", raw[:num_train]))
         }
         numbers = pa.array(range(len(ids)), pa.int32())
         write_table(pa.table({side: numbers, f"{side}_id": ids, **counts}), place / f"{side}s.parquet")
@@ -141,8 +142,17 @@ def write_dataset(
             "timestamp": pa.array(times, pa.int64()),
         }
     )
-    write_table(table.slice(0, len(rows) - num_test), place / "train.parquet")
-    write_table(table.slice(len(rows) - num_test), place / "test.parquet")
-    document = {"classes": list(classes), "missing": [""], "last_timestamp": times[-1]}
+    write_table(table.slice(0, num_train), place / "train.parquet")
+    write_table(table.slice(num_train), place / "test.parquet")
+    parts = {"train": labels[:num_train], "test": labels[num_train:]}
+    document = {
+        "classes": list(classes),
+        "missing": [""],
+        "class_counts": {
+            part: {name: some.count(place) for place, name in enumerate(classes)}
+            for part, some in parts.items()
+        },
+        "last_timestamp": times[-1],
+    }
     write_document(document, place / "preparation.json")
     return place

@@ -15,9 +15,14 @@ from components.core.policy import CONTROLLER_FILE, WEIGHTS_FILE, Policy
 from components.core.recipe import RetrainStreamParams, StreamTraining
 from components.core.recipe.stream import StreamMlp
 from components.core.stage import Context
-from components.data.parquet import write_table
+from components.data.parquet import read_table, write_table
 from components.rec.loop import Fit
-from components.rec.streaming.beginning import Beginning, adopt, begin_with_champion, begin_with_search
+from components.rec.streaming.beginning import (
+    Beginning,
+    begin_with_champion,
+    begin_with_policy,
+    begin_with_search,
+)
 from components.rec.streaming.data import StreamData
 from components.rec.streaming.model import SIDES
 from components.rec.streaming.sizes import size_tables
@@ -25,7 +30,7 @@ from components.rec.weights import load_tensors, save_tensors
 from components.retrain.run import run
 from tests.unit.conftest import Loop
 
-from .streams import by_appearance, copied, differences, follow_in, learner_of, small, training, write_dataset
+from .streams import by_appearance, differences, follow_in, learner_of, small, training, write_dataset
 
 NUM = 120
 
@@ -227,16 +232,35 @@ def test_the_tail_goes_on_where_the_search_was(kind: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", ["esapn", "darts", "autoemb"])
 def test_a_policy_that_was_taken_decides_from_the_start(kind: str, tmp_path: Path) -> None:
-    """Its networks are another learner's; embeddings, and logits of single ids, are nobody's."""
+    """Its networks are another learner's, and so are, of ESAPN, the sizes; values are nobody's."""
     place, searched = make_policy(tmp_path / "policy", kind)
-    learner = learner_of(kind, seed=7)
-    fresh = copied(learner.state())
-    adopt(learner, place)
-    changed = differences(learner.state(), fresh)
-    assert len(changed) == len(searched.policies())
-    assert (kind == "darts") == (not changed)
+    nothing = Beginning(source="none")
+    beginning = begin_with_policy(training(kind), place, place / "dataset", nothing)
+    assert beginning.source == ("none" if kind == "darts" else "policy")
+    stream = StreamData.load(place / "dataset", ["train", "test"], beginning.ids)
+    learner = beginning.learner(training(kind), stream, seed=7)
+    fresh = nothing.learner(training(kind), stream, seed=7)
     assert not differences(learner.policies(), searched.policies())
-    assert len(learner.model.side("user")) == 0
+    assert (kind == "darts") == (not differences(learner.state(), fresh.state()))
+    for side in SIDES:
+        ours, theirs = learner.model.side(side), searched.model.side(side)
+        assert len(ours) == (len(theirs) if kind == "esapn" else 0)
+        known = torch.arange(len(ours))
+        assert torch.equal(ours.size_of(known), theirs.size_of(known))
+        assert not ours.seen.frequency(known).any()
+        assert beginning.ids[side].to_pylist() == stream.ids[side].slice(0, len(ours)).to_pylist()
+
+
+def test_sizes_of_strangers_are_not_taken(tmp_path: Path) -> None:
+    place, searched = make_policy(tmp_path / "policy", "esapn")
+    ids = read_table(place / "dataset" / "users.parquet")
+    write_table(ids.slice(0, 2), place / "dataset" / "users.parquet")
+    beginning = begin_with_policy(
+        training("esapn"), place, place / "dataset", Beginning(source="none", reason="too cold")
+    )
+    assert beginning.document() == {"from": "policy", "champion_sha256": None, "reason": "too cold"}
+    assert len(beginning.ids["user"]) == len(beginning.sizes["user"]) == 2
+    assert len(beginning.ids["item"]) == len(searched.model.side("item"))
 
 
 def test_what_the_champion_is_told_of_is_what_the_model_tells(models: dict[str, Path]) -> None:

@@ -284,7 +284,7 @@ def test_controllers_are_adopted_and_logits_are_not() -> None:
     for _ in range(3):
         run.step()
     before = other.state()
-    other.learner.adopt(run.learner.policies())
+    other.learner.adopt(run.learner.policies(), {})
     changed = other.changed(before)
     assert changed
     assert all(name.split(".")[2:4] == ["table", "weigher"] for name in changed)
