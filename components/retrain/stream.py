@@ -42,10 +42,15 @@ def follow_stream(
     checkpoint = context.checkpoint
     if beginning.champion_sha256 is not None:  # not part of the cache key: the champion may have changed
         checkpoint = checkpoint.part("warm", beginning.champion_sha256)
-    found = follow(
-        learner, stream.batch, batch_size=training.batch_size, checkpoint=checkpoint, name="retrain"
-    )
     num_tail = TableFile(inputs["dataset"] / "test.parquet").num_rows
+    found = follow(
+        learner,
+        stream.batch,
+        batch_size=training.batch_size,
+        checkpoint=checkpoint,
+        name="retrain",
+        edge=len(stream) - num_tail,
+    )
     write_table(_predictions(stream, found, num_tail), output / "predictions.parquet")
     write_table(found.table(), output / "history.parquet")
     _write_model(learner, stream, output, inputs["dataset"])

@@ -56,15 +56,24 @@ class Followed:
 
 
 def follow(
-    learner: StreamLearner, stream: StreamBatch, *, batch_size: int, checkpoint: Checkpoint, name: str
+    learner: StreamLearner,
+    stream: StreamBatch,
+    *,
+    batch_size: int,
+    checkpoint: Checkpoint,
+    name: str,
+    edge: int = 0,
 ) -> Followed:
     """Go through a stream once. After a kill the same call goes on from its last checkpoint, and ends with
     the same result; a signal to stop is followed by a checkpoint.
 
+    Args:
+        edge: no batch and no stretch of the course goes over this place.
+
     Raises:
         GateFailedError: a loss is not finite.
     """
-    run = _Run(learner, stream, batch_size)
+    run = _Run(learner, stream, batch_size, edge)
     _resume(checkpoint, run)
     with one_thread(), held_back() as stop, progress(name, len(stream), "interactions") as shown:
         saves = Saves(checkpoint, lambda directory: _write(directory, run), stop)
@@ -82,8 +91,9 @@ def follow(
 class _Run:
     """Everything that a checkpoint holds."""
 
-    def __init__(self, learner: StreamLearner, stream: StreamBatch, batch_size: int) -> None:
+    def __init__(self, learner: StreamLearner, stream: StreamBatch, batch_size: int, edge: int) -> None:
         self.learner, self._stream, self._batch_size = learner, stream, batch_size
+        self._ends = (edge, len(stream))
         self.result = Followed(said=_unsaid(len(stream), learner.model.num_classes))
         self.done = 0
         self._began = time.monotonic()
@@ -92,7 +102,7 @@ class _Run:
 
     def step(self) -> int:
         """Predict and learn the next batch; its length."""
-        stop = min(self.done + self._batch_size, len(self._stream))
+        stop = min(self.done + self._batch_size, *(end for end in self._ends if end > self.done))
         batch = self._stream.part(self.done, stop)
         said = self.learner.learn(batch)
         if not bool(torch.isfinite(said.loss_B).all()):
@@ -102,7 +112,7 @@ class _Run:
             )
         self._enter(said, slice(self.done, stop))
         self.done = stop
-        if stop % self._stretch == 0 or stop == len(self._stream):
+        if stop - self._first >= self._stretch or stop in self._ends:
             self.result.course.append(self._point())
         return len(batch)
 
@@ -114,9 +124,13 @@ class _Run:
             columns[f"seen_{side}"][place] = said.frequency[side].to(torch.int32)
             columns[f"size_{side}"][place] = said.size[side].to(torch.int32)
 
+    @property
+    def _first(self) -> int:
+        """Where this stretch of the course began."""
+        return int(self.result.course[-1][INTERACTIONS]) if self.result.course else 0
+
     def _point(self) -> dict[str, float]:
-        first = (self.done - 1) // self._stretch * self._stretch
-        place, said = slice(first, self.done), self.result.said
+        place, said = slice(self._first, self.done), self.result.said
         right_N = said["probability"][place].argmax(dim=1) == self._stream.label_B[place]
         loss = "mse" if self.learner.model.num_classes == 2 else "logloss"
         point = {

@@ -139,7 +139,7 @@ class Page(StudyPage[SizesStudy, Results]):
             drawn = figures.courses(shown, self._tail(one), f"{data}, {model}")
             lines += [*self._figure(drawn, f"course-{data}-{model}", "course over time"), ""]
             frames += [table.assign(method=name, data=data, model=model) for name, table in shown.items()]
-        told = "Accuracy of each hundredth of the search and of the training, averaged over five of them."
+        told = "Accuracy of each hundredth of the stream, averaged over five of them."
         self._section("The course over time", "course", [told, "", *lines], frames)
 
     def _tail(self, one: Comparison) -> int:

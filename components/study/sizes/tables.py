@@ -1,14 +1,15 @@
 """What a study of sizes found, as tables in the form of ESAPN's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from components.core.columns import EMBEDDING_SIZE, LABEL, PROBABILITIES, SEEN
+from components.core.columns import EMBEDDING_SIZE, INTERACTIONS, LABEL, PROBABILITIES, SEEN
+from components.core.policy import TRAJECTORY_FILE
 from components.data.document import read_document
 from components.data.embedding_sizes import EmbeddingSizes
 from components.metrics.classification import per_example
@@ -26,6 +27,7 @@ Tables = dict[Pair, Comparison]
 SIDES: Final = {"user": "users", "item": "items"}
 BINS: Final = (0, 1, 2, 4, 8, 16, 32, 64, 128)  # times that an id was seen: where the bins of Figure 4 begin
 MOST: Final = 50  # times, in Figure 5
+_PARTS: Final = 100  # of a course
 _HEADS: Final = {"accuracy": "accuracy ↑", "mse": "MSE ↓", "logloss": "cross-entropy ↓", "auc": "AUC ↑"}
 _TWO_CLASSES: Final = ("accuracy", "mse", "auc")
 _SEVERAL: Final = ("accuracy", "logloss", "auc")
@@ -87,11 +89,17 @@ def memory(study: SizesStudy, found: Comparison) -> pd.DataFrame:
             row["numbers"] = fmean(one.numbers for one in sizes)
             row["bytes"] = fmean(one.taken for one in sizes)
             rows.append(row)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=list(_memory_columns(rows)))
     for name in ("numbers", "bytes"):
         fixed = table[table["method"] == study.fixed].set_index("side")[name]
         table[f"{name}_ratio"] = table[name] / table["side"].map(fixed)
     return table
+
+
+def _memory_columns(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Sizes ascending, though some methods have them all and others one."""
+    sizes = {int(name.removeprefix("size_")) for row in rows for name in row if name.startswith("size_")}
+    yield from ("method", "side", *(f"size_{size}" for size in sorted(sizes)), "numbers", "bytes")
 
 
 def _sizes(outcome: Outcome, side: str) -> EmbeddingSizes:
@@ -163,17 +171,18 @@ def sizes_by_frequency(outcomes: Outcomes) -> pd.DataFrame:
 
 
 def course(outcomes: Outcomes) -> pd.DataFrame:
-    """Accuracy over the whole stream, mean over seeds, by interactions so far."""
+    """Accuracy of each hundredth of the whole stream, mean over seeds, by the interactions up to its end."""
     frames = []
     for outcome in outcomes.values():
-        before = read(outcome, "policy", "trajectory.parquet")
-        after = read(outcome, "model", "history.parquet")
-        first = float(before["interactions"].iloc[-1]) if len(before) and "interactions" in before else 0.0
-        parts = [before[["interactions", "accuracy"]]] if first else []
-        frames.append(
-            pd.concat([*parts, after[["interactions", "accuracy"]].assign(
-                interactions=after["interactions"] + first
-            )])
-        )  # fmt: skip
-    together = pd.concat(frames).groupby("interactions")["accuracy"].mean()
-    return together.reset_index()
+        before, after = read(outcome, "policy", TRAJECTORY_FILE), read(outcome, "model", "history.parquet")
+        first = before[INTERACTIONS].iloc[-1] if len(before) else 0
+        parts = [before, after.assign(**{INTERACTIONS: after[INTERACTIONS] + first})]
+        one = pd.concat([part[[INTERACTIONS, "accuracy"]] for part in parts if len(part)])
+        weight = np.diff(one[INTERACTIONS], prepend=0)
+        part = -(-one[INTERACTIONS].to_numpy() * _PARTS // one[INTERACTIONS].iloc[-1])
+        right = pd.Series(one["accuracy"].to_numpy() * weight).groupby(part).sum()
+        frames.append(right / pd.Series(weight).groupby(part).sum())
+    num = int(one[INTERACTIONS].iloc[-1])
+    together = pd.concat(frames, axis=1).mean(axis=1)
+    ends = [num * int(place) // _PARTS for place in together.index]
+    return pd.DataFrame({INTERACTIONS: ends, "accuracy": together.to_numpy()})

@@ -46,7 +46,7 @@ def rows(first: int, count: int = NUM) -> list[tuple[str, str, int, int]]:
 def make_model(root: Path, kind: str) -> Path:
     """The artifact of a model that followed the first `NUM` interactions."""
     loop = Loop(root / f"champion-{kind}")
-    dataset = write_dataset(loop.root / "dataset", rows(0), 30)
+    dataset = write_dataset(loop.root / "dataset", rows(0), 40)
     policy = loop.folder("policy")
     Policy(kind="none", patch={}, decision={}, best_epoch=0, epochs=0).write(policy)
     write_table(Fit().table(), policy / "trajectory.parquet")
@@ -68,7 +68,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def following(tmp_path: Path) -> Path:
     """The dataset of what came next."""
-    return write_dataset(tmp_path / "dataset", rows(NUM), 30)
+    return write_dataset(tmp_path / "dataset", rows(NUM), 40)
 
 
 def load(dataset: Path, beginning: Beginning) -> StreamData:
@@ -112,7 +112,7 @@ def test_two_deliveries_one_after_the_other_are_the_stream_at_once(
     learner = beginning.learner(section, stream, seed=9)
     found = follow_in(tmp_path / "second", learner, stream.batch)
 
-    whole = write_dataset(tmp_path / "whole", rows(0, 2 * NUM), 30)
+    whole = write_dataset(tmp_path / "whole", rows(0, 2 * NUM), 40)
     nothing = begin_with_champion(section, None, whole)
     at_once = nothing.learner(section, load(whole, nothing), seed=1)
     expected = follow_in(tmp_path / "once", at_once, load(whole, nothing).batch)

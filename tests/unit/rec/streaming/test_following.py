@@ -70,6 +70,18 @@ def test_a_course_of_nothing_is_a_table_too() -> None:
     assert table.schema == pa.schema([("interactions", pa.int64())])
 
 
+def test_no_batch_and_no_stretch_goes_over_an_edge(tmp_path: Path) -> None:
+    """What follows it is then predicted alike, whether the stream was followed in one go or up to there."""
+    whole, at_once, in_two = stream(310), learner_of("esapn"), learner_of("esapn")
+    checkpoint = Checkpoint(str(tmp_path / "artifact"), tmp_path, "key")
+    followed = follow(at_once, whole, batch_size=BATCH_SIZE, checkpoint=checkpoint, name="test", edge=133)
+    parts = [follow_in(tmp_path / "one", in_two, whole.part(0, 133))]
+    parts.append(follow_in(tmp_path / "two", in_two, whole.part(133, 310)))
+    for name, column in followed.said.items():
+        assert torch.equal(column, torch.cat([part.said[name] for part in parts]))
+    assert 133 in [point["interactions"] for point in followed.course]
+
+
 def test_mean_sizes_are_those_of_the_ids_that_were_known_then(tmp_path: Path) -> None:
     """Sizes only grow, and at last they are those of the learner."""
     learner = learner_of("esapn")
