@@ -6,6 +6,7 @@ from typing import Final, Literal
 from components.core.gates import Gate, Severity
 
 LEARNED: Final = "learned"  # name of the gate that looks for the test in the champion's train
+LINEAGE: Final = "goes on"  # name of the gate that asks whether a stream goes on from the champion
 MAX_LEARNED: Final = 0.01  # more of the test in the champion's train than this makes a comparison unfair
 
 

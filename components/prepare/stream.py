@@ -76,6 +76,7 @@ def run(
     sizes = {"train": num_train, "test": len(row_N) - num_train}
     document: dict[str, Any] = {
         "classes": list(params.classes),
+        "thresholds": None if params.thresholds is None else list(params.thresholds),
         "missing": list(params.missing),
         "sizes": sizes,
         "class_counts": {
@@ -86,6 +87,7 @@ def run(
         "unknown": unknown,
         "order": {"policy": params.order, "late": late},
         "left_out": len(time_N) - len(row_N),
+        "tied": 0 if until is None else int(np.count_nonzero(time_N == until)),
         "learned_until": until,
         "last_timestamp": int(time_N[row_N[-1]]),
     }

@@ -15,6 +15,7 @@ from components.data.document import read_document, write_document
 from components.data.embedding_sizes import EmbeddingSizes
 from components.data.parquet import TableFile, write_table
 from components.rec.streaming.beginning import (
+    STATE_VERSION,
     Beginning,
     begin_with_champion,
     begin_with_policy,
@@ -39,9 +40,7 @@ def follow_stream(
     beginning, parts = _beginning(params, policy, inputs)
     stream = StreamData.load(inputs["dataset"], parts, beginning.ids)
     learner = beginning.learner(training, stream, params.seed)
-    checkpoint = context.checkpoint
-    if beginning.champion_sha256 is not None:  # not part of the cache key: the champion may have changed
-        checkpoint = checkpoint.part("warm", beginning.champion_sha256)
+    checkpoint = beginning.checkpoint(context.checkpoint)
     num_tail = TableFile(inputs["dataset"] / "test.parquet").num_rows
     found = follow(
         learner,
@@ -58,6 +57,8 @@ def follow_stream(
         "training": training.model_dump(mode="json"),
         "began": beginning.document(),
         "classes": list(stream.classes),
+        "thresholds": read_document(inputs["dataset"] / "preparation.json")["thresholds"],
+        "state_version": STATE_VERSION,
         "interactions": len(stream),
         "last_timestamp": stream.last,
         "sides": {side: _sizes(learner, side) for side in SIDES},
@@ -84,7 +85,7 @@ def _beginning(
         return begin_with_search(inputs["policy"], policy.decision["began"]), ["test"]
     dataset, training = inputs["dataset"], policy.apply(params.training)
     beginning = begin_with_champion(training, inputs.get("champion"), dataset)
-    if beginning.source == "none":
+    if beginning.source == "none":  # a stream that goes on has networks and sizes of its own
         beginning = begin_with_policy(training, inputs["policy"], dataset, beginning)
     return beginning, ["train", "test"]
 

@@ -28,9 +28,7 @@ def search_stream(
     beginning = begin_with_champion(training, inputs.get("champion"), inputs["dataset"])
     stream = StreamData.load(inputs["dataset"], ["train"], beginning.ids)
     learner = beginning.learner(training, stream, params.seed)
-    checkpoint = context.checkpoint
-    if beginning.champion_sha256 is not None:  # not part of the cache key: the champion may have changed
-        checkpoint = checkpoint.part("warm", beginning.champion_sha256)
+    checkpoint = beginning.checkpoint(context.checkpoint)
     found = follow(
         learner, stream.batch, batch_size=training.batch_size, checkpoint=checkpoint, name="search"
     )

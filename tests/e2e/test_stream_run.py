@@ -276,6 +276,27 @@ def test_a_policy_of_another_run_is_taken(run: Run, kind: str) -> None:
 
 
 @pytest.mark.slow
+def test_after_a_rollback_nothing_goes_on_from_the_version_before(run: Run) -> None:
+    """What was made for the version before is found done, and held back; another attempt is made for today's."""
+    recipe = write_recipe("first", SEARCHES["esapn"])
+    Made(run, recipe)
+    second = Made(run, recipe, "--set", "file=second.csv")
+    write("third.csv", rows(1100, 300))
+    third = ("--set", "file=third.csv")
+    waiting = Made(run, recipe, *third, "--set", "promotion.policy=never")
+    began = waiting.document("model", "training.json")["began"]
+    assert began["champion_sha256"] == second.manifest("model").sha256
+    assert run("rollback", "first", "--why", "a try").exit_code == 0
+    held = Made(run, recipe, *third, "--set", "evaluation.attempt=2")
+    verdict = held.document("evaluation", "verdict.json")
+    assert not verdict["promote"]
+    assert "goes on from a version that is champion no more" in verdict["reason"]
+    anew = Made(run, recipe, *third, "--set", "prepare.attempt=2")
+    (gate,) = [g for g in anew.document("evaluation", "verdict.json")["gates"] if g["name"] == "goes on"]
+    assert (gate["outcome"], gate["told"]) == ("passed", "the model goes on from the champion")
+
+
+@pytest.mark.slow
 def test_synthetic_deliveries_follow_one_another(run: Run) -> None:
     Path("made.yaml").write_text(SYNTHETIC.format(search=SEARCHES["esapn"]))
     first = Made(run, "made.yaml")

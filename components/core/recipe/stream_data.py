@@ -82,6 +82,9 @@ class PrepareStream(Config):
     test_tail: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.2, description="share of the interactions, the last ones, over which a model is measured"
     )
+    attempt: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="raise it to prepare a delivery again, for the champion that there is now"
+    )
 
 
 class PrepareStreamParams(PrepareStream):
@@ -90,6 +93,9 @@ class PrepareStreamParams(PrepareStream):
     task: Literal["stream"] = "stream"
     goes_on: bool = Field(description="whether what the champion has learned from is left out")
     classes: tuple[str, ...] = Field(description="the label's values")
+    thresholds: tuple[float, ...] | None = Field(
+        default=None, description="where the classes of numbers begin"
+    )
     missing: tuple[str, ...] = Field(default=("",), description="raw values that stand for none, for serving")
     seed: int
     expectations: tuple[Expectation, ...] = Field(default=(), description="the recipe's, over these tables")

@@ -80,6 +80,7 @@ class StreamRecipe(Recipe):
                 **common["prepare"],
                 goes_on=self.training.warm_start == "champion",
                 classes=self.source.label.classes,
+                thresholds=self.source.label.thresholds,
                 missing=self.source.missing,
                 expectations=expectations_of(self.quality, *STREAM_TABLES),
                 vocabulary=self.quality.vocabulary,

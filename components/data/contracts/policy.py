@@ -12,8 +12,8 @@ from components.core.columns import ALPHA, EPOCH, PROBABILITY
 from components.core.errors import InvalidInputError
 from components.core.policy import CONTROLLER_FILE, POLICY_FILE, TRAJECTORY_FILE, WEIGHTS_FILE, Policy
 from components.core.recipe import SearchForClassifierParams, SearchForStreamParams, SearchParams
-from components.core.recipe.search import AutoLoss, AutoSample, Bohb
-from components.core.recipe.stream import Searched
+from components.core.recipe.search import AutoLoss, AutoSample, Bohb, FromPolicy
+from components.core.recipe.stream import Esapn, Searched
 from components.core.stage import Validation
 from components.core.strategy import Config
 from components.data.contracts.curves import curves_schema, expect_curves
@@ -61,6 +61,8 @@ def validate(
         facts |= _decided_sizes(exam, policy, search)
     exam.facts(POLICY_FILE, facts)
     exam.facts(WEIGHTS_FILE, weight_facts(output / WEIGHTS_FILE, expected=searched))
+    if isinstance(search, FromPolicy) and policy.patch.get("embedding", {}).get("kind") == "esapn":
+        _expect_size_tables(exam, Esapn.model_validate(policy.patch["embedding"]))
     controlled = policy.patch.get("loss", {}).get("kind") == "controlled"
     controlled |= policy.patch.get("embedding", {}).get("kind") in _WITH_NETWORKS
     exam.facts(CONTROLLER_FILE, weight_facts(output / CONTROLLER_FILE, expected=controlled))
@@ -89,11 +91,19 @@ def _decided_sizes(exam: Examination, policy: Policy, search: Searched) -> dict[
         "tells where it began": (policy.decision.get("began", {}).keys() >= {"from", "reason"}, 1, 1),
         "patch is the recipe's search": (policy.patch == {"embedding": search.model_dump(mode="json")}, 1, 1),
     }
-    for dense, raw in SIDES:
-        table = exam.table(f"{dense}s.parquet", size_schema(dense, raw))
-        expect_sizes(exam, f"{dense}s.parquet", table, raw, search)
+    for dense, table in _expect_size_tables(exam, search).items():
         facts |= size_facts(table, dense, policy.decision.get("sizes", {}).get(dense, {}), search)
     return facts
+
+
+def _expect_size_tables(exam: Examination, search: Searched) -> dict[str, pa.Table]:
+    """By side; which ids they hold is the searched data's matter."""
+    tables = {}
+    for dense, raw in SIDES:
+        name = f"{dense}s.parquet"
+        tables[dense] = exam.table(name, size_schema(dense, raw))
+        expect_sizes(exam, name, tables[dense], raw, search)
+    return tables
 
 
 def _decided_sampler(policy: Policy, trajectory: pa.Table, search: AutoSample) -> dict[str, Fact]:

@@ -8,6 +8,7 @@ from typing import Literal, final, get_args
 
 import numpy as np
 
+from components.core.gates import Gate
 from components.core.hashing import derive_seed
 from components.core.recipe import EvaluateClassifierParams, EvaluateStreamParams
 from components.core.recipe.example_judgement import ExampleMetric
@@ -34,12 +35,14 @@ class Grades:
         probabilities: model → (N, C); `champion` only where there is one. `prior` says the shares of train's
             classes of every example.
         learned: share of the test examples that the champion has been trained on; None where nobody can tell.
+        lineage: gates over where the model comes from.
     """
 
     params: EvaluateClassifierParams | EvaluateStreamParams
     exam: Exam
     probabilities: Mapping[Name, Floats]
     learned: float | None
+    lineage: tuple[Gate, ...] = ()
 
     @property
     def others(self) -> dict[ExampleOther, Floats]:
@@ -92,6 +95,7 @@ def reach_verdict(grades: Grades, slices: Iterable[Slice], champion_version: str
     gates = rule.judge(promotion, values, comparisons, measured)
     if CHAMPION in comparisons:
         gates.append(learned(grades.learned, "test examples"))
+    gates += grades.lineage
     return ExampleVerdict(
         task=grades.params.task,
         promote=promoted(gates),

@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from components.core.checkpoint import Checkpoint
 from components.core.columns import EMBEDDING_SIZE
 from components.core.errors import InvalidInputError
 from components.core.manifest import read_manifest
@@ -28,6 +29,7 @@ from components.rec.weights import load_tensors
 logger = logging.getLogger(__name__)
 SIZES: Final = "{side}s.parquet"  # of a policy
 EMBEDDINGS: Final = "{side}_embeddings.parquet"  # of a model
+STATE_VERSION: Final = 1  # of what learners save; another one cannot be read
 _FREE: Final = {"policy_learning_rate", "weights_learning_rate"}  # may change while a stream goes on
 
 
@@ -42,7 +44,6 @@ class Beginning:
         place: the artifact that holds it.
         ids: the raw ids that it knows.
         sizes: of their embeddings, where these are all that is known of them.
-        until: the last timestamp that it has learned from.
         champion_sha256: content hash of the champion's model artifact, where it began with that, at first or
             later.
         reason: why a champion that was there was not gone on from.
@@ -52,7 +53,6 @@ class Beginning:
     place: Path | None = None
     ids: RawIds = field(default_factory=lambda: NO_IDS)
     sizes: Mapping[Side, Tensor] = field(default_factory=dict)
-    until: int | None = None
     champion_sha256: str | None = None
     reason: str = ""
 
@@ -60,29 +60,21 @@ class Beginning:
         """As plain JSON values."""
         return {"from": self.source, "champion_sha256": self.champion_sha256, "reason": self.reason}
 
-    def learner(self, training: StreamTraining, stream: StreamData, seed: int) -> StreamLearner:
-        """The learner in that state.
+    def checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Where following the stream from here saves itself. The champion is not part of the cache key: what
+        was saved on the way from another one is not gone on from."""
+        return checkpoint.part("stream", self.champion_sha256 or "")
 
-        Raises:
-            InvalidInputError: it has learned from some of the stream already.
-        """
+    def learner(self, training: StreamTraining, stream: StreamData, seed: int) -> StreamLearner:
+        """The learner in that state."""
         learner = build_learner(training, len(stream.classes), seed)
         if self.source == "policy":
             assert self.place is not None
             learner.adopt(_read(self.place / CONTROLLER_FILE), self.sizes)
         elif self.place is not None:
-            self._require_order(stream)
             learner.load_state(_read(self.place / WEIGHTS_FILE))
         logger.info("the stream begins with %s state", _TOLD[self.source])
         return learner
-
-    def _require_order(self, stream: StreamData) -> None:
-        if self.source == "champion" and self.until is not None and stream.first <= self.until:
-            raise InvalidInputError(
-                f"dataset: begins at {stream.first} (seconds since 1970), but the champion has learned from "
-                f"everything up to {self.until}: it was prepared for another champion; prepare it again, "
-                "with another `seed` or more interactions, or begin anew with `training.warm_start: none`"
-            )
 
 
 _TOLD: Final = {
@@ -94,20 +86,38 @@ _TOLD: Final = {
 
 
 def begin_with_champion(training: StreamTraining, champion: Path | None, dataset: Path) -> Beginning:
-    """The champion's state where there is one that fits, else none."""
+    """The champion's state where there is one that fits, else none.
+
+    Raises:
+        InvalidInputError: the dataset was prepared to go on from another champion, or from none.
+    """
     if champion is None:
         return Beginning(source="none")
     document, sha256 = read_document(champion / "training.json"), read_manifest(str(champion)).sha256
-    reason = _difference(document, training, read_document(dataset / "preparation.json")["classes"])
+    preparation = read_document(dataset / "preparation.json")
+    reason = _difference(document, training, preparation)
     if reason:
         logger.warning("the champion's state cannot be gone on from: %s", reason)
         return Beginning(source="none", champion_sha256=sha256, reason=reason)
+    _require_next(preparation["learned_until"], document["last_timestamp"])
     return Beginning(
-        source="champion",
-        place=champion,
-        ids=read_ids(champion, EMBEDDINGS),
-        until=document["last_timestamp"],
-        champion_sha256=sha256,
+        source="champion", place=champion, ids=read_ids(champion, EMBEDDINGS), champion_sha256=sha256
+    )
+
+
+def _require_next(prepared: int | None, learned: int) -> None:
+    """The dataset begins where the champion has ended."""
+    if prepared == learned:
+        return
+    told = (
+        "holds everything that was delivered"
+        if prepared is None
+        else f"begins after what another champion had learned, up to {prepared} (seconds since 1970)"
+    )
+    raise InvalidInputError(
+        f"dataset: {told}, but the champion has learned from everything up to {learned}: prepare it again "
+        "for this one, with `--set prepare.attempt=2` (or the next number that was not used yet), or begin "
+        "anew with `training.warm_start: none`"
     )
 
 
@@ -150,8 +160,10 @@ def _read(place: Path) -> dict[str, Tensor]:
     return load_tensors(place, torch.device("cpu"))
 
 
-def _difference(document: dict[str, Any], training: StreamTraining, classes: list[str]) -> str:
-    """Why a state does not fit a training section; empty where it does."""
+def _difference(document: dict[str, Any], training: StreamTraining, preparation: dict[str, Any]) -> str:
+    """Why a state does not fit a training section and a dataset; empty where it does."""
+    if document.get("state_version") != STATE_VERSION:
+        return f"its state is of version {document.get('state_version')}, not {STATE_VERSION}"
     theirs = document["training"]
     for name in ("model", "embedding"):
         ours = getattr(training, name).model_dump(mode="json")
@@ -159,6 +171,7 @@ def _difference(document: dict[str, Any], training: StreamTraining, classes: lis
         for key in sorted(keys, key=lambda key: (key != "kind", key)):  # of another kind all else is another
             if ours.get(key) != theirs[name].get(key):
                 return f"its {name}.{key} is {theirs[name].get(key)!r}, the recipe's {ours.get(key)!r}"
-    if document["classes"] != classes:
-        return f"its classes are {document['classes']}, the recipe's {classes}"
+    for name in ("classes", "thresholds"):
+        if document[name] != preparation[name]:
+            return f"its {name} are {document[name]}, the recipe's {preparation[name]}"
     return ""

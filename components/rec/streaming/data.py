@@ -80,10 +80,8 @@ def read_ids(directory: Path, name: str) -> RawIds:
     Args:
         name: of the tables, in which {side} stands for the side.
     """
-    return {
-        side: read_table(directory / name.replace("{side}", side))[RAW[side]].combine_chunks()
-        for side in SIDES
-    }
+    files = {side: TableFile(directory / name.replace("{side}", side)) for side in SIDES}
+    return {side: file.read([RAW[side]])[RAW[side]].combine_chunks() for side, file in files.items()}
 
 
 def _continued(vocabulary: Path, raw: str, known: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int64]]:

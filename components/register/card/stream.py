@@ -31,7 +31,7 @@ def subject(facts: Facts) -> Subject:
         method=list(_method(facts)),
         metrics=metrics(verdict),
         metrics_note=f"{metrics_note(verdict)} What this model said of an interaction it said before it "
-        "learned from it, batch by batch; the champion was asked as it is served.",
+        "learned from it, batch by batch; the champion was asked as it is served, which favours this one.",
         slices=slices(facts, verdict),
         measures=measures(verdict),
         fields=_sizes(facts),

@@ -103,7 +103,9 @@ class Page(StudyPage[SizesStudy, Results]):
         told = (
             "Embeddings of each size at the end of the stream, means over seeds; all numbers in them, and "
             "the bytes that their storage really takes, spare room included, as shares of those of "
-            f"{study.fixed}."
+            f"{study.fixed}. Not counted: what says where an embedding lies (about 10 bytes an id, for all "
+            "methods), and what is remembered of each id: its frequency, ESAPN's last losses (about 27 bytes "
+            "for five), the logits of DARTS, and the optimizer's moments."
         )
         self._section("Memory", "memory", [told, "", *lines], frames)
 

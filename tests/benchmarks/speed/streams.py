@@ -3,8 +3,8 @@ ESAPN, on a generated stream in which users and items come by Zipf's law, in bat
 
 python -m tests.benchmarks.speed.streams [--users 140000] [--items 30000] [--classes 2] [--seconds S]
 
-New ids come all the time, and embeddings grow: the further a stream is, the dearer is a step. All ways are
-measured over the same first part of it, as far as each comes.
+New ids come all the time, and embeddings grow: the further a stream is, the dearer is a step. Turns are of
+equal seconds, so who is faster also gets further.
 """
 
 import argparse

@@ -96,6 +96,8 @@ def dataset(root: Path) -> None:
         write_table(pa.table(table), root / f"{side}s.parquet")
     document = {
         "classes": ["no", "yes"],
+        "thresholds": None,
+        "tied": 0,
         "sizes": {"train": 4, "test": 2},
         "class_counts": {"train": {"no": 2, "yes": 2}, "test": {"no": 1, "yes": 1}},
         "unknown": {"user": 0.5, "item": 0.5},
@@ -490,6 +492,8 @@ def model(root: Path, config: Sizing = ESAPN) -> None:
         "training": {**training.model_dump(mode="json"), "embedding": config.model_dump(mode="json")},
         "began": {"from": "search", "champion_sha256": None, "reason": ""},
         "classes": ["no", "yes"],
+        "thresholds": None,
+        "state_version": 1,
         "interactions": 2,
         "last_timestamp": 40,
         "sides": {

@@ -200,7 +200,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"prepare": {"order": "none"}}, ["prepare.order: got 'none', need 'sort' or 'require'"]),
     (
         {"prepare": {"split": {"kind": "random"}}},
-        ["prepare.split: unknown key (allowed: order, test_tail)"],
+        ["prepare.split: unknown key (allowed: attempt, order, test_tail)"],
     ),
     (
         {"training": {"embedding": {"kind": "esapn"}}},

@@ -10,7 +10,7 @@ import pytest
 from components.core.errors import InvalidInputError
 from components.core.recipe import EvaluateStreamParams
 from components.core.recipe.stream_judgement import TIMES, StreamEvaluation, StreamPromotion
-from components.data.document import write_document
+from components.data.document import read_document, write_document
 from components.data.parquet import write_table
 from components.evaluate.classification.exam import read_exam
 from components.evaluate.stream.grading import grade_tail
@@ -23,8 +23,16 @@ PARAMS = EvaluateStreamParams(
 )
 
 
-def write_said(model: Path, rows: list[int], probabilities: Any, seen: list[int]) -> None:
+def write_said(
+    model: Path,
+    rows: list[int],
+    probabilities: Any,
+    seen: list[int],
+    champion: str | None = None,
+    reason: str = "",
+) -> None:
     model.mkdir(exist_ok=True)
+    write_document({"began": {"champion_sha256": champion, "reason": reason}}, model / "training.json")
     flat = pa.array(np.asarray(probabilities, np.float64).reshape(-1))
     counts = pa.array(seen, pa.int32())
     table = {
@@ -81,3 +89,24 @@ def test_the_champion_may_have_learned_from_some_of_the_tail(
     write_document({"last_timestamp": until}, theirs / "preparation.json")
     grades = grade_tail(PARAMS, {**inputs, "champion_dataset": theirs}, read_exam(inputs["dataset"]))
     assert grades.learned == share
+
+
+@pytest.mark.parametrize(
+    ("champion", "reason", "until", "told"),
+    [
+        (None, "", None, ""),
+        (None, "", 90, "what a champion had learned was left out for it"),
+        ("f" * 64, "its classes are others", None, ""),
+        ("f" * 64, "its classes are others", 90, "what a champion had learned was left out for it"),
+        ("f" * 64, "", 90, "goes on from a version that is champion no more"),
+    ],
+)
+def test_what_goes_on_from_another_than_the_champion_is_held_back(
+    champion: str | None, reason: str, until: int | None, told: str, inputs: dict[str, Path]
+) -> None:
+    write_said(inputs["model"], [8, 9, 10, 11], np.full((4, 2), 0.5), [0] * 4, champion, reason)
+    document = read_document(inputs["dataset"] / "preparation.json")
+    write_document({**document, "learned_until": until}, inputs["dataset"] / "preparation.json")
+    (gate,) = grade_tail(PARAMS, inputs, read_exam(inputs["dataset"])).lineage
+    assert (gate.name, gate.severity, gate.passed) == ("goes on", "hold", not told)
+    assert told in gate.told

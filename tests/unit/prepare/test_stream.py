@@ -115,6 +115,8 @@ def test_a_stream_by_hand(tmp_path: Path) -> None:
     assert table(dataset, "items") == [(0, "q", 3, 2), (1, "p", 3, 2), (2, "r", 1, 1), (3, "s", 1, 0)]
     assert read_document(dataset / "preparation.json") == {
         "classes": ["no", "yes"],
+        "thresholds": None,
+        "tied": 0,
         "missing": [""],
         "sizes": {"train": 5, "test": 3},
         "class_counts": {"train": {"no": 1, "yes": 4}, "test": {"no": 2, "yes": 1}},

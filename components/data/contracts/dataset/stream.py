@@ -20,7 +20,6 @@ from components.core.columns import (
 )
 from components.core.gates import Gate
 from components.core.recipe import PrepareStreamParams
-from components.core.recipe.quality import Bound
 from components.core.stage import Validation
 from components.data.contracts.dataset.leaks import future_gates, leak_gate
 from components.data.contracts.dataset.value_gates import unknown_gate
@@ -35,8 +34,8 @@ from components.data.vocabulary import count_codes
 Parts = Mapping[str, TableFile]
 _SIDES: Final = ((USER, USER_ID), (ITEM, ITEM_ID))
 _PREPARATION: Final = (
-    "classes", "sizes.train", "sizes.test", "class_counts.train", "class_counts.test", "unknown.user",
-    "unknown.item", "order.late", "left_out", "learned_until", "last_timestamp",
+    "classes", "sizes.train", "sizes.test", "class_counts.train", "class_counts.test",
+    "unknown.user", "unknown.item", "order.late", "left_out", "tied", "learned_until", "last_timestamp", "thresholds",
 )  # fmt: skip
 _STREAM: Final = pa.schema(
     [(ROW, pa.int64()), (LABEL, pa.int32()), (USER, pa.int32()), (ITEM, pa.int32()), (TIMESTAMP, pa.int64())]
@@ -181,9 +180,20 @@ def _leaks(parts: Parts) -> Iterator[Gate]:
 
 
 def _news(preparation: Mapping[str, Any]) -> Iterator[Gate]:
-    """How much of a delivery was left out because the champion's last timestamp is not before it."""
+    """How much of a delivery was left out because the champion's last timestamp is not before it. Where all
+    of that lies at that very timestamp, the delivery holds what is new alone, and some of it is lost."""
     if preparation["learned_until"] is None:
         return
-    count = preparation["left_out"]
+    count, tied = preparation["left_out"], preparation["tied"]
     told = f"{count:,} interactions are not after the last one that the champion has learned from"
-    yield Bound().judge("left_out", "against the champion's dataset", float(count), told)
+    lost = 0 < count == tied
+    if lost:
+        told += ", all of them at its very timestamp: they may be new"
+    yield Gate(
+        name="left_out",
+        subject="against the champion's dataset",
+        value=float(count),
+        severity="warn",
+        passed=not lost,
+        told=told,
+    )

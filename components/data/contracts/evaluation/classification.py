@@ -36,7 +36,7 @@ from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, in_set, not_null, row_count, unique
 from components.data.example_evaluation import CALIBRATION, METRICS_SCHEMA, SLICES, per_example_schema
 from components.metrics.classification import BINS
-from components.metrics.decision import LEARNED, promoted
+from components.metrics.decision import LEARNED, LINEAGE, promoted
 from components.metrics.example_comparison import METRICS
 from components.metrics.example_promotion import judge, limits
 
@@ -148,7 +148,7 @@ def _verdict_facts(verdict: ExampleVerdict, params: AnyParams) -> dict[str, Fact
     promotion = params.promotion
     values: dict[str, float] = {name: found.challenger for name, found in verdict.metrics.items()}
     gates = judge(promotion, values, verdict.comparisons, verdict.slices)
-    told = [gate for gate in verdict.gates if gate.name != LEARNED]
+    told = [gate for gate in verdict.gates if gate.name not in {LEARNED, LINEAGE}]
     decides = verdict.metrics[promotion.metric]
     return {
         "is about the recipe's metric": (verdict.metric == promotion.metric, 1, 1),

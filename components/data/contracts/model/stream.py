@@ -31,8 +31,8 @@ from components.data.document import read_document, read_keys
 from components.data.parquet import TableFile
 
 _KEYS: Final = (
-    "training", "began.from", "began.champion_sha256", "began.reason", "classes", "interactions",
-    "last_timestamp",
+    "training", "state_version", "classes", "thresholds", "interactions", "last_timestamp",
+    *(f"began.{key}" for key in ("from", "champion_sha256", "reason")),
     *(f"sides.{side}.{key}" for side, _ in SIDES for key in ("ids", "counts", "bytes")),
 )  # fmt: skip
 _BEGINNINGS: Final = {"champion", "search", "policy", "none"}
@@ -111,7 +111,10 @@ def _dataset_facts(training: Mapping[str, Any], dataset: Path) -> dict[str, Fact
     preparation = read_document(dataset / "preparation.json")
     last = preparation["last_timestamp"]
     return {
-        "classes are the dataset's": (training["classes"] == preparation["classes"], 1, 1),
+        **{
+            f"{name} are the dataset's": (training[name] == preparation[name], 1, 1)
+            for name in ("classes", "thresholds")
+        },
         "last timestamp": (training["last_timestamp"], last, last),
     }
 

@@ -115,11 +115,14 @@ def write_dataset(
     rows: Sequence[tuple[str, str, int, int]],
     num_test: int,
     classes: Sequence[str] = ("0", "1"),
+    learned_until: int | None = None,
+    thresholds: Sequence[float] | None = None,
 ) -> Path:
     """A prepared stream.
 
     Args:
         rows: user, item, label and time, in the order of time.
+        learned_until: the champion's last timestamp.
     """
     place.mkdir(parents=True, exist_ok=True)
     users, items, labels, times = zip(*rows, strict=True)
@@ -147,6 +150,8 @@ def write_dataset(
     parts = {"train": labels[:num_train], "test": labels[num_train:]}
     document = {
         "classes": list(classes),
+        "thresholds": thresholds,
+        "learned_until": learned_until,
         "missing": [""],
         "class_counts": {
             part: {name: some.count(place) for place, name in enumerate(classes)}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def following(tmp_path: Path) -> Path:
     """The dataset of what came next."""
-    return write_dataset(tmp_path / "dataset", rows(NUM), 40)
+    return write_dataset(tmp_path / "dataset", rows(NUM), 40, learned_until=1000 + NUM - 1)
 
 
 def load(dataset: Path, beginning: Beginning) -> StreamData:
@@ -88,7 +89,7 @@ def test_without_a_champion_a_stream_begins_with_nothing(following: Path) -> Non
 def test_the_champions_state_is_gone_on_from(kind: str, models: dict[str, Path], following: Path) -> None:
     section, champion = training(kind), models[kind]
     beginning = begin_with_champion(section, champion, following)
-    assert (beginning.source, beginning.until, beginning.reason) == ("champion", 1000 + NUM - 1, "")
+    assert (beginning.source, beginning.reason) == ("champion", "")
     assert beginning.champion_sha256 is not None
     before = [row[:2] for row in rows(0)]
     for place, side in enumerate(SIDES):
@@ -180,16 +181,36 @@ def test_rates_and_batches_may_change_while_a_stream_goes_on(
     assert "model.network.hidden.weight" in differences(faster.state(), before.state())
 
 
-@pytest.mark.parametrize("first", [NUM - 1, NUM - 60, 0])
-def test_a_dataset_that_begins_before_the_champions_end_is_refused(
-    first: int, models: dict[str, Path], tmp_path: Path
+@pytest.mark.parametrize(
+    ("until", "told"),
+    [
+        (None, "holds everything that was delivered"),
+        (1000, "begins after what another champion had learned, up to 1000"),
+    ],
+)
+def test_a_dataset_that_was_prepared_for_another_champion_is_refused(
+    until: int | None, told: str, models: dict[str, Path], tmp_path: Path
 ) -> None:
-    dataset = write_dataset(tmp_path / "dataset", rows(first), 30)
-    section = training("esapn")
-    beginning = begin_with_champion(section, models["esapn"], dataset)
-    message = rf"begins at {1000 + first} .*learned from everything up to {1000 + NUM - 1}.*warm_start: none"
-    with pytest.raises(InvalidInputError, match=message):
-        beginning.learner(section, load(dataset, beginning), seed=1)
+    dataset = write_dataset(tmp_path / "dataset", rows(NUM), 40, learned_until=until)
+    with pytest.raises(InvalidInputError) as refused:
+        begin_with_champion(training("esapn"), models["esapn"], dataset)
+    assert told in str(refused.value)
+    assert f"learned from everything up to {1000 + NUM - 1}: prepare it again" in str(refused.value)
+    assert "prepare.attempt=2" in str(refused.value)
+
+
+def test_other_thresholds_and_an_older_state_are_told_and_left(
+    models: dict[str, Path], following: Path, tmp_path: Path
+) -> None:
+    dataset = write_dataset(tmp_path / "dataset", rows(NUM), 40, thresholds=[4.0])
+    beginning = begin_with_champion(training("esapn"), models["esapn"], dataset)
+    assert (beginning.source, beginning.reason) == ("none", "its thresholds are None, the recipe's [4.0]")
+    old = tmp_path / "old"
+    shutil.copytree(models["esapn"], old)
+    document = json.loads((old / "training.json").read_text())
+    (old / "training.json").write_text(json.dumps({**document, "state_version": 0}))
+    beginning = begin_with_champion(training("esapn"), old, following)
+    assert (beginning.source, beginning.reason) == ("none", "its state is of version 0, not 1")
 
 
 def make_policy(place: Path, kind: str) -> tuple[Path, Any]:
