@@ -277,7 +277,7 @@ def test_a_policy_of_another_run_is_taken(run: Run, kind: str) -> None:
 
 @pytest.mark.slow
 def test_after_a_rollback_nothing_goes_on_from_the_version_before(run: Run) -> None:
-    """What was made for the version before is found done, and held back; another attempt is made for today's."""
+    """What was made for the version before is found done, and held back; another attempt is for today's."""
     recipe = write_recipe("first", SEARCHES["esapn"])
     Made(run, recipe)
     second = Made(run, recipe, "--set", "file=second.csv")

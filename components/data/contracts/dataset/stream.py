@@ -35,7 +35,8 @@ Parts = Mapping[str, TableFile]
 _SIDES: Final = ((USER, USER_ID), (ITEM, ITEM_ID))
 _PREPARATION: Final = (
     "classes", "sizes.train", "sizes.test", "class_counts.train", "class_counts.test",
-    "unknown.user", "unknown.item", "order.late", "left_out", "tied", "learned_until", "last_timestamp", "thresholds",
+    "unknown.user", "unknown.item", "order.late", "left_out", "tied", "learned_until", "last_timestamp",
+    "thresholds",
 )  # fmt: skip
 _STREAM: Final = pa.schema(
     [(ROW, pa.int64()), (LABEL, pa.int32()), (USER, pa.int32()), (ITEM, pa.int32()), (TIMESTAMP, pa.int64())]
