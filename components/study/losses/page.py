@@ -11,6 +11,7 @@ from components.core.manifest import read_manifest
 from components.core.recipe.search import AutoLoss
 from components.data.document import read_document
 from components.study.figures import over_epochs
+from components.study.leading import lead_lines, told
 from components.study.losses import figures, tables
 from components.study.losses.conducting import Results
 from components.study.losses.findings import findings
@@ -70,20 +71,13 @@ class Page(StudyPage[LossesStudy, Results]):
         self._section(title, file, parts, frames)
 
     def _leads(self, found: tables.Tables) -> None:
-        lines = ["| | | best baseline | lead | p over seeds | p over examples |"]
-        lines.append("|---|---|---|---:|---:|---:|")
-        frames = []
-        for (data, model), one in found.items():
-            table = tables.leads(self._study, one)
-            for _, row in table.iterrows():
-                lines.append(
-                    f"| {data}, {model} | {row['metric']} | {row['baseline']} | {row['lead']:+.4f} | "
-                    f"{row['p_seeds']:.2g} | {row['p_examples']:.2g} |"
-                )
-            if len(table):
-                frames.append(table.assign(data=data, model=model))
+        ahead = {pair: tables.leads(self._study, one) for pair, one in found.items()}
+        frames = [
+            table.assign(data=data, model=model) for (data, model), table in ahead.items() if len(table)
+        ]
         told = f"By how much {self._study.ours} is better than the best of the others on test."
-        self._section("The lead, and how sure it is", "leads", [told, "", *lines, ""], frames)
+        lines = [told, "", *lead_lines(ahead, "examples"), ""]
+        self._section("The lead, and how sure it is", "leads", lines, frames)
 
     def _transfers(self) -> None:
         found = tables.by_transfer(self._study, self._results, self._part)
@@ -145,7 +139,7 @@ class Page(StudyPage[LossesStudy, Results]):
             parts += ["| f | AUC ↑ | log loss ↓ | seconds of the search | its epochs |"]
             parts += ["|---:|---:|---:|---:|---:|"]
             for f, row in took.iterrows():
-                metrics = " | ".join(tables.told(one, str(f), metric) for metric in tables.RANKED)
+                metrics = " | ".join(told(one, str(f), metric) for metric in tables.RANKED)
                 parts.append(
                     f"| {f} | {metrics} | {row['search_seconds']:.1f} | {row['search_epochs']:.1f} |"
                 )

@@ -7,12 +7,12 @@ from typing import Final
 
 import pandas as pd
 
-from components.study.comparing import SIGNIFICANT, Comparison, Outcomes, compare
+from components.study import leading
+from components.study.comparing import Comparison, Outcomes, compare
 from components.study.conducting import Part
 from components.study.losses.conducting import Results
 from components.study.losses.grid import Method, Pair, pairs, targets, transferred, updated
 from components.study.losses.schema import LossesStudy, Where
-from components.study.significance import lead
 
 RANKED: Final = ("auc", "logloss")  # the paper's
 METRICS: Final = (*RANKED, "ece")
@@ -70,8 +70,7 @@ def _compared(
 
 def leads(study: LossesStudy, found: Comparison) -> pd.DataFrame:
     """`ours` against the best baseline, one row a metric of the paper's; empty where it did not run."""
-    rows = [lead(found, study.ours, metric) for metric in RANKED] if study.ours in found.methods else []
-    return pd.DataFrame(rows)
+    return leading.leads(found, study.ours, RANKED)
 
 
 def times(study: LossesStudy, found: Comparison) -> pd.DataFrame:
@@ -108,23 +107,5 @@ def _took(outcomes: Outcomes) -> dict[str, float]:
 
 
 def markdown(study: LossesStudy, found: Comparison) -> Iterator[str]:
-    """Means ± deviations and ranks; a star where `ours` passes the test over seeds against the best baseline,
-    a dagger where it passes that over examples."""
-    yield f"| | {' | '.join(_HEADS[name] for name in found.metrics)} |"
-    yield f"|---|{'---:|' * len(found.metrics)}"
-    ahead = {row["metric"]: row for _, row in leads(study, found).iterrows()}
-    for name in found.methods:
-        cells = []
-        for metric in found.metrics:
-            marks = ""
-            if name == study.ours and metric in ahead and ahead[metric]["lead"] > 0:
-                marks += "*" if ahead[metric]["p_seeds"] < SIGNIFICANT else ""
-                marks += "†" if ahead[metric]["p_examples"] < SIGNIFICANT else ""
-            cells.append(f"{told(found, name, metric)}{marks} ({found.rank(name, metric)})")
-        yield f"| {name} | {' | '.join(cells)} |"
-
-
-def told(found: Comparison, method: str, metric: str) -> str:
-    """Mean ± deviation; the mean alone for a single seed."""
-    spread = f" ± {found.deviation(method, metric):.4f}" if len(found.seeds) > 1 else ""
-    return f"{found.mean(method, metric):.4f}{spread}"
+    """Means, deviations and ranks, with the marks of `ours`."""
+    return leading.markdown(found, study.ours, _HEADS, leads(study, found))

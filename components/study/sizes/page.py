@@ -9,6 +9,7 @@ import pandas as pd
 from components.core.manifest import read_manifest
 from components.data.document import read_document
 from components.study.comparing import Comparison
+from components.study.leading import lead_lines
 from components.study.page import NOTHING, StudyPage
 from components.study.sizes import figures, tables
 from components.study.sizes.conducting import Results
@@ -68,20 +69,13 @@ class Page(StudyPage[SizesStudy, Results]):
         self._section("Overall performance", "overall", lines, frames)
 
     def _leads(self, found: tables.Tables) -> None:
-        lines = ["| | | best baseline | lead | p over seeds | p over interactions |"]
-        lines.append("|---|---|---|---:|---:|---:|")
-        frames = []
-        for (data, model), one in found.items():
-            table = tables.leads(self._study, one)
-            for _, row in table.iterrows():
-                lines.append(
-                    f"| {data}, {model} | {row['metric']} | {row['baseline']} | {row['lead']:+.4f} | "
-                    f"{row['p_seeds']:.2g} | {row['p_examples']:.2g} |"
-                )
-            if len(table):
-                frames.append(table.assign(data=data, model=model))
+        ahead = {pair: tables.leads(self._study, one) for pair, one in found.items()}
+        frames = [
+            table.assign(data=data, model=model) for (data, model), table in ahead.items() if len(table)
+        ]
         told = f"By how much {self._study.ours} is better than the best of the others on the tail."
-        self._section("The lead, and how sure it is", "leads", [told, "", *lines, ""], frames)
+        lines = [told, "", *lead_lines(ahead, "interactions"), ""]
+        self._section("The lead, and how sure it is", "leads", lines, frames)
 
     def _memory(self, found: tables.Tables) -> None:
         study, frames = self._study, []

@@ -13,11 +13,11 @@ from components.core.policy import TRAJECTORY_FILE
 from components.data.document import read_document
 from components.data.embedding_sizes import EmbeddingSizes
 from components.metrics.classification import per_example
-from components.study.comparing import SIGNIFICANT, Comparison, Outcomes, compare
+from components.study import leading
+from components.study.comparing import Comparison, Outcomes, compare
 from components.study.conducting import Part
 from components.study.results import read
 from components.study.running import Outcome
-from components.study.significance import lead
 from components.study.sizes.conducting import Results
 from components.study.sizes.grid import Method
 from components.study.sizes.schema import SizesStudy
@@ -50,31 +50,12 @@ def overall(study: SizesStudy, results: Results, part: Part) -> Tables:
 
 def leads(study: SizesStudy, found: Comparison) -> pd.DataFrame:
     """`ours` against the best baseline, one row a metric; empty where it did not run."""
-    rows = [lead(found, study.ours, name) for name in found.metrics] if study.ours in found.methods else []
-    return pd.DataFrame(rows)
+    return leading.leads(found, study.ours, found.metrics)
 
 
 def markdown(study: SizesStudy, found: Comparison) -> Iterator[str]:
-    """Means ± deviations and ranks; a star where `ours` passes the test over seeds against the best baseline,
-    a dagger where it passes that over interactions."""
-    yield f"| | {' | '.join(_HEADS[name] for name in found.metrics)} |"
-    yield f"|---|{'---:|' * len(found.metrics)}"
-    ahead = {row["metric"]: row for _, row in leads(study, found).iterrows()}
-    for name in found.methods:
-        cells = []
-        for metric in found.metrics:
-            marks = ""
-            if name == study.ours and metric in ahead and ahead[metric]["lead"] > 0:
-                marks += "*" if ahead[metric]["p_seeds"] < SIGNIFICANT else ""
-                marks += "†" if ahead[metric]["p_examples"] < SIGNIFICANT else ""
-            cells.append(f"{told(found, name, metric)}{marks} ({found.rank(name, metric)})")
-        yield f"| {name} | {' | '.join(cells)} |"
-
-
-def told(found: Comparison, method: str, metric: str) -> str:
-    """Mean ± deviation; the mean alone for a single seed."""
-    spread = f" ± {found.deviation(method, metric):.4f}" if len(found.seeds) > 1 else ""
-    return f"{found.mean(method, metric):.4f}{spread}"
+    """Means, deviations and ranks, with the marks of `ours`."""
+    return leading.markdown(found, study.ours, _HEADS, leads(study, found))
 
 
 def memory(study: SizesStudy, found: Comparison) -> pd.DataFrame:
