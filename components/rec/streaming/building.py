@@ -88,7 +88,8 @@ def _soft(
 def _model(
     training: StreamTraining, embeddings: dict[Side, Embeddings], num_classes: int, generator: torch.Generator
 ) -> StreamModel:
-    return StreamModel(embeddings, num_classes, training.model.hidden, generator=generator)
+    build: Callable[..., StreamModel] = training.model.load()
+    return build(embeddings, num_classes, training.model.hidden, generator=generator)
 
 
 def _search_generator(seed: int) -> torch.Generator:

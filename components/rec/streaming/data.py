@@ -30,14 +30,13 @@ class StreamData:
     Attributes:
         batch: all of them; a model's ids are dense by first appearance since it began.
         row_N: their places in the delivery.
-        first, last: their first and last timestamp.
+        last: the last timestamp.
         ids: the raw ids by the model's, those that are still to appear included.
         classes: of the label.
     """
 
     batch: StreamBatch
     row_N: npt.NDArray[np.int64]
-    first: int
     last: int
     ids: RawIds
     classes: tuple[str, ...]
@@ -63,12 +62,10 @@ class StreamData:
             ids[side], place_N = _continued(dataset / f"{side}s.parquet", RAW[side], known[side])
             found[side] = torch.from_numpy(place_N[values(side)])
         label_N = torch.from_numpy(values(columns.LABEL))
-        time_N = values(columns.TIMESTAMP)
         return cls(
             batch=StreamBatch(found["user"], found["item"], label_N),
             row_N=values(columns.ROW),
-            first=int(time_N[0]),
-            last=int(time_N[-1]),
+            last=int(values(columns.TIMESTAMP)[-1]),
             ids=ids,
             classes=tuple(read_document(dataset / "preparation.json")["classes"]),
         )
