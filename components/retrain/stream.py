@@ -33,7 +33,7 @@ def follow_stream(
     params: RetrainStreamParams, inputs: Mapping[str, Path], output: Path, context: Context
 ) -> dict[str, float]:
     """Follow the stream to its end: from where the search is; else the whole of it, from the champion on
-    where there is one that fits. Write the state, what is served, the course, and what was said of each
+    where there is one. Write the state, what is served, the course, and what was said of each
     interaction of the tail before it was learned from."""
     policy = Policy.read(inputs["policy"])
     training = policy.apply(params.training)
@@ -48,9 +48,9 @@ def follow_stream(
         batch_size=training.batch_size,
         checkpoint=checkpoint,
         name="retrain",
-        edge=len(stream) - num_tail,
+        tail=num_tail,
     )
-    write_table(_predictions(stream, found, num_tail), output / "predictions.parquet")
+    write_table(_predictions(stream, found), output / "predictions.parquet")
     write_table(found.table(), output / "history.parquet")
     _write_model(learner, stream, output, inputs["dataset"])
     document = {
@@ -86,16 +86,15 @@ def _beginning(
     dataset, training = inputs["dataset"], policy.apply(params.training)
     beginning = begin_with_champion(training, inputs.get("champion"), dataset)
     if beginning.source == "none":  # a stream that goes on has networks and sizes of its own
-        beginning = begin_with_policy(training, inputs["policy"], dataset, beginning)
+        beginning = begin_with_policy(training, inputs["policy"], dataset)
     return beginning, ["train", "test"]
 
 
-def _predictions(stream: StreamData, found: Followed, num_tail: int) -> pa.Table:
+def _predictions(stream: StreamData, found: Followed) -> pa.Table:
     """What was said of the tail, in the order of the interactions' places in the delivery."""
-    first = len(stream) - num_tail
-    row_N = torch.from_numpy(stream.row_N[first:])
+    row_N = torch.from_numpy(stream.row_N[-len(found.said["loss"]) :])
     order_N = torch.argsort(row_N)
-    said = {name: column[first:][order_N] for name, column in found.said.items()}
+    said = {name: column[order_N] for name, column in found.said.items()}
     probability_NC = said["probability"].double()
     probability_NC /= probability_NC.sum(dim=1, keepdim=True)  # float32 adds up to 1 but for its last digit
     flat = pa.array(probability_NC.contiguous().reshape(-1).numpy())

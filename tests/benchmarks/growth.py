@@ -53,15 +53,14 @@ def measure(way: str, stream: StreamData, tail: int, seed: int) -> tuple[float, 
     learner = learner_of(way, len(stream.classes), seed)
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = Checkpoint(f"{scratch}/artifact", Path(scratch), "key")
-        found = follow(learner, stream.batch, batch_size=500, checkpoint=checkpoint, name=way)
-    first = len(stream) - tail
-    right_N = found.said["probability"][first:].argmax(dim=1) == stream.batch.label_B[first:]
+        found = follow(learner, stream.batch, batch_size=500, checkpoint=checkpoint, name=way, tail=tail)
+    right_N = found.said["probability"].argmax(dim=1) == stream.batch.label_B[-tail:]
     numbers = ids = 0
     for side in ("user", "item"):
         embeddings = learner.model.side(side)
         numbers += sum(size * count for size, count in embeddings.counts().items())
         ids += len(embeddings)
-    return float(right_N.double().mean()), float(found.said["loss"][first:].mean()), numbers / (128 * ids)
+    return float(right_N.double().mean()), float(found.said["loss"].mean()), numbers / (128 * ids)
 
 
 def main() -> None:

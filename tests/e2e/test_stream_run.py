@@ -148,9 +148,7 @@ def test_the_next_delivery_goes_on_from_the_champion(run: Run, kind: str) -> Non
     assert "Version 1 of first was made champion" in first.result.output
     searched = kind != "none"
     begun = first.document("model", "training.json")
-    assert begun["began"] == {
-        "from": "search" if searched else "none", "champion_sha256": None, "reason": ""
-    }  # fmt: skip
+    assert begun["began"] == {"from": "search" if searched else "none", "champion_sha256": None}
     assert begun["interactions"] == (150 if searched else 600)
     assert begun["last_timestamp"] == DAY + 60 * 599
     again = run("run", recipe)
@@ -167,7 +165,6 @@ def test_the_next_delivery_goes_on_from_the_champion(run: Run, kind: str) -> Non
     assert went_on["began"] == {
         "from": "search" if searched else "champion",
         "champion_sha256": first.manifest("model").sha256,
-        "reason": "",
     }
     assert went_on["interactions"] == (125 if searched else 500)
     assert went_on["last_timestamp"] == DAY + 60 * 1099
@@ -188,8 +185,8 @@ def test_the_next_delivery_goes_on_from_the_champion(run: Run, kind: str) -> Non
         told = went_on["sides"][side]
         assert told["ids"] == len(after)
         assert sum(told["bytes"].values()) >= 4 * sum(int(s) * n for s, n in told["counts"].items())
-    gates = {gate.name: gate for gate in gates_of(second.manifest("model").validation)}
-    assert gates["gone on from"].passed
+    gates = {gate.name: gate for gate in gates_of(second.manifest("evaluation").validation)}
+    assert gates["goes on"].told == "the model goes on from the champion"
     said = read_table(second["model"] / "predictions.parquet")
     assert said["row"].to_pylist() == list(range(575, 700))  # of the delivery
 
@@ -232,21 +229,23 @@ def test_a_champion_answers_and_tells_of_its_sizes(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_of_another_make_begins_anew_and_says_so(run: Run) -> None:
-    Made(run, write_recipe("first"))
-    second = Made(run, write_recipe("first", hidden=24), "--set", "file=second.csv")
-    training = second.document("model", "training.json")
-    assert training["began"]["from"] == "none"
-    assert training["began"]["reason"] == "its model.hidden is 16, the recipe's 24"
-    assert training["interactions"] == 500
-    (gate,) = [g for g in gates_of(second.manifest("model").validation) if g.name == "gone on from"]
-    assert (gate.outcome, gate.severity) == ("warned", "warn")
-    assert "its model.hidden is 16, the recipe's 24" in gate.told
-    assert "its model.hidden is 16" in second.result.output
-    lines = [line.split(",") for line in rows(600, 500)]
-    assert ids(second["model"], "user") == list(dict.fromkeys(line[1] for line in lines))
-    card = (second["registration"] / "model_card.md").read_text()
-    assert "could not be gone on from: its model.hidden is 16, the recipe's 24" in card
+@pytest.mark.parametrize(("search", "stage"), [("{kind: none}", "model"), (SEARCHES["esapn"], "policy")])
+def test_a_model_of_another_make_cannot_go_on(run: Run, search: str, stage: str) -> None:
+    """It is refused before anything is learned, rather than made of what is new alone."""
+    Made(run, write_recipe("first", search))
+    recipe = Path(write_recipe("first", search, hidden=24))
+    second = ("--set", "file=second.csv")
+    refused = run("run", str(recipe), *second)
+    assert refused.exit_code == 2, refused.output
+    assert "its model.hidden is 16, the recipe's 24" in refused.output
+    assert "training.warm_start: none" in refused.output
+    assert len(list(Path("workspace/first").glob(f"{stage}/*/_manifest.json"))) == 1
+    recipe.write_text(recipe.read_text().replace("batch_size: 50", "batch_size: 50, warm_start: none"))
+    anew = Made(run, str(recipe), *second)
+    training = anew.document("model", "training.json")
+    assert training["began"] == {"from": "none" if stage == "model" else "search", "champion_sha256": None}
+    lines = [line.split(",") for line in rows(400, 700)]
+    assert ids(anew["model"], "user") == list(dict.fromkeys(line[1] for line in lines))
 
 
 @pytest.mark.slow
@@ -262,7 +261,7 @@ def test_a_policy_of_another_run_is_taken(run: Run, kind: str) -> None:
     assert taken.decision["taken_from"] == kind
     training = second.document("model", "training.json")
     source = "none" if kind == "darts" else "policy"
-    assert training["began"] == {"from": source, "champion_sha256": None, "reason": ""}
+    assert training["began"] == {"from": source, "champion_sha256": None}
     assert training["interactions"] == 600
     assert training["training"]["embedding"]["kind"] == kind
     assert training["training"]["model"]["hidden"] == 8
@@ -270,7 +269,7 @@ def test_a_policy_of_another_run_is_taken(run: Run, kind: str) -> None:
     for name in ("users.parquet", "items.parquet"):
         assert (second["policy"] / name).read_bytes() == (policy / name).read_bytes()
     third = Made(run, recipe, "--set", "file=second.csv").document("model", "training.json")
-    expected = {"from": "champion", "champion_sha256": second.manifest("model").sha256, "reason": ""}
+    expected = {"from": "champion", "champion_sha256": second.manifest("model").sha256}
     assert third["began"] == expected
     assert third["interactions"] == 500
 
@@ -329,7 +328,7 @@ def test_where_nothing_is_new_a_stream_can_only_begin_anew(run: Run) -> None:
     anew = Made(run, str(recipe), "--set", "file=old.csv")
     assert anew.document("dataset", "preparation.json")["left_out"] == 0
     training = anew.document("model", "training.json")
-    assert training["began"] == {"from": "none", "champion_sha256": None, "reason": ""}
+    assert training["began"] == {"from": "none", "champion_sha256": None}
     assert training["interactions"] == 300
 
 

@@ -88,7 +88,11 @@ def _epochs(policy: Policy, params: Config, trajectory: pa.Table) -> dict[str, F
 def _decided_sizes(exam: Examination, policy: Policy, search: Searched) -> dict[str, Fact]:
     """Every user and item that was seen has one of the recipe's sizes; they are as many as is told."""
     facts: dict[str, Fact] = {
-        "tells where it began": (policy.decision.get("began", {}).keys() >= {"from", "reason"}, 1, 1),
+        "tells where it began": (
+            policy.decision.get("began", {}).keys() >= {"from", "champion_sha256"},
+            1,
+            1,
+        ),
         "patch is the recipe's search": (policy.patch == {"embedding": search.model_dump(mode="json")}, 1, 1),
     }
     for dense, table in _expect_size_tables(exam, search).items():

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, final
 
@@ -46,7 +46,6 @@ class Beginning:
         sizes: of their embeddings, where these are all that is known of them.
         champion_sha256: content hash of the champion's model artifact, where it began with that, at first or
             later.
-        reason: why a champion that was there was not gone on from.
     """
 
     source: Literal["champion", "search", "policy", "none"]
@@ -54,11 +53,10 @@ class Beginning:
     ids: RawIds = field(default_factory=lambda: NO_IDS)
     sizes: Mapping[Side, Tensor] = field(default_factory=dict)
     champion_sha256: str | None = None
-    reason: str = ""
 
     def document(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return {"from": self.source, "champion_sha256": self.champion_sha256, "reason": self.reason}
+        return {"from": self.source, "champion_sha256": self.champion_sha256}
 
     def checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
         """Where following the stream from here saves itself. The champion is not part of the cache key: what
@@ -86,19 +84,21 @@ _TOLD: Final = {
 
 
 def begin_with_champion(training: StreamTraining, champion: Path | None, dataset: Path) -> Beginning:
-    """The champion's state where there is one that fits, else none.
+    """The champion's state, or none where there is no champion.
 
     Raises:
-        InvalidInputError: the dataset was prepared to go on from another champion, or from none.
+        InvalidInputError: the champion's state does not fit the training section or the dataset; or the
+            dataset was prepared to go on from another champion, or from none.
     """
     if champion is None:
         return Beginning(source="none")
     document, sha256 = read_document(champion / "training.json"), read_manifest(str(champion)).sha256
     preparation = read_document(dataset / "preparation.json")
-    reason = _difference(document, training, preparation)
-    if reason:
-        logger.warning("the champion's state cannot be gone on from: %s", reason)
-        return Beginning(source="none", champion_sha256=sha256, reason=reason)
+    if reason := _difference(document, training, preparation):
+        raise InvalidInputError(
+            f"champion: its state cannot be gone on from: {reason}. Begin anew, with everything that is "
+            "delivered, by `training.warm_start: none`, or keep the recipe as it was"
+        )
     _require_next(preparation["learned_until"], document["last_timestamp"])
     return Beginning(
         source="champion", place=champion, ids=read_ids(champion, EMBEDDINGS), champion_sha256=sha256
@@ -132,19 +132,16 @@ def begin_with_search(policy: Path, began: dict[str, Any]) -> Beginning:
         place=policy,
         ids=read_ids(policy, SIZES),
         champion_sha256=began["champion_sha256"],
-        reason=began["reason"],
     )
 
 
-def begin_with_policy(
-    training: StreamTraining, policy: Path, dataset: Path, otherwise: Beginning
-) -> Beginning:
+def begin_with_policy(training: StreamTraining, policy: Path, dataset: Path) -> Beginning:
     """What another search found out about sizes, where it left that: its networks, and, of ESAPN, the sizes
-    of those users and items that the dataset has, too."""
+    of those users and items that the dataset has, too; else nothing."""
     if not (policy / CONTROLLER_FILE).exists():
-        return otherwise
+        return Beginning(source="none")
     if not isinstance(training.embedding, Esapn):
-        return replace(otherwise, source="policy", place=policy)
+        return Beginning(source="policy", place=policy)
     ids: dict[Side, pa.Array] = {}
     sizes: dict[Side, Tensor] = {}
     for side in SIDES:
@@ -153,7 +150,7 @@ def begin_with_policy(
         table = table.filter(pa.array(positions(table[RAW[side]].combine_chunks(), among) >= 0))
         ids[side] = table[RAW[side]].combine_chunks()
         sizes[side] = torch.from_numpy(table[EMBEDDING_SIZE].to_numpy().astype("int64"))
-    return replace(otherwise, source="policy", place=policy, ids=ids, sizes=sizes)
+    return Beginning(source="policy", place=policy, ids=ids, sizes=sizes)
 
 
 def _read(place: Path) -> dict[str, Tensor]:

@@ -20,10 +20,10 @@ def embedding_tables(model: StreamModel, ids: RawIds) -> dict[Side, pa.Table]:
     tables = size_tables(model, ids)
     for side, table in tables.items():
         length_N, flat = model.side(side).served()
-        offset_N = torch.cat([length_N.new_zeros(1), length_N.cumsum(0)]).to(torch.int32)
-        lists = pa.ListArray.from_arrays(offset_N.numpy(), flat.numpy())
+        offset_N = torch.cat([length_N.new_zeros(1), length_N.cumsum(0)])
+        lists = pa.LargeListArray.from_arrays(offset_N.numpy(), flat.numpy())
         tables[side] = table.append_column(
-            pa.field(EMBEDDING, pa.list_(pa.field("element", pa.float32()))), lists
+            pa.field(EMBEDDING, pa.large_list(pa.field("element", pa.float32()))), lists
         )
     return tables
 

@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
@@ -32,11 +31,12 @@ _STATE_FILE, _COURSE_FILE = "state.safetensors", "course.json"
 @final
 @dataclass
 class Followed:
-    """What following N interactions left.
+    """What following a stream left.
 
     Attributes:
-        said: what was predicted of each before it was learned from: `probability` (N, C), and of each side
-            `seen_<side>` and `size_<side>` (N,), see `Prediction`.
+        said: what was predicted of each of the last N interactions before it was learned from:
+            `probability` (N, C), `loss` (N,), and of each side `seen_<side>` and `size_<side>` (N,), see
+            `Prediction`.
         course: accuracy and mean loss of one stretch of the stream after the other, and how large the
             embeddings were at its end.
         seconds: spent, over all resumptions.
@@ -62,21 +62,22 @@ def follow(
     batch_size: int,
     checkpoint: Checkpoint,
     name: str,
-    edge: int = 0,
+    tail: int = 0,
 ) -> Followed:
     """Go through a stream once. After a kill the same call goes on from its last checkpoint, and ends with
     the same result; a signal to stop is followed by a checkpoint.
 
     Args:
-        edge: no batch and no stretch of the course goes over this place.
+        tail: of how many interactions at the end it is kept what was predicted; no batch and no stretch of
+            the course goes over their beginning.
 
     Raises:
         GateFailedError: a loss is not finite.
     """
-    run = _Run(learner, stream, batch_size, edge)
+    run = _Run(learner, stream, batch_size, tail)
     _resume(checkpoint, run)
     with one_thread(), held_back() as stop, progress(name, len(stream), "interactions") as shown:
-        saves = Saves(checkpoint, lambda directory: _write(directory, run), stop)
+        saves = Saves(checkpoint, run.save, stop)
         shown.advance(run.done)
         while run.done < len(stream):
             shown.advance(run.step(), note=run.told)
@@ -91,11 +92,12 @@ def follow(
 class _Run:
     """Everything that a checkpoint holds."""
 
-    def __init__(self, learner: StreamLearner, stream: StreamBatch, batch_size: int, edge: int) -> None:
+    def __init__(self, learner: StreamLearner, stream: StreamBatch, batch_size: int, tail: int) -> None:
         self.learner, self._stream, self._batch_size = learner, stream, batch_size
-        self._ends = (edge, len(stream))
-        self.result = Followed(said=_unsaid(len(stream), learner.model.num_classes))
+        self._ends = (len(stream) - tail, len(stream))
+        self.result = Followed(said=_unsaid(tail, learner.model.num_classes))
         self.done = 0
+        self._right, self._loss = 0, 0.0  # sums over what was done of this stretch of the course
         self._began = time.monotonic()
         stretches = math.ceil(len(stream) / _NUM_POINTS / batch_size)
         self._stretch = max(1, stretches) * batch_size
@@ -110,13 +112,22 @@ class _Run:
                 f"training sanity: the loss of an interaction among {self.done:,} to {stop:,} is not a "
                 "finite number; lower training.learning_rate"
             )
-        self._enter(said, slice(self.done, stop))
+        self._right += int((said.probability_BC.argmax(dim=1) == batch.label_B).sum())
+        self._loss += float(said.loss_B.double().sum())
+        if self.kept >= 0:
+            self._keep(said, slice(self.kept, self.kept + len(batch)))
         self.done = stop
         if stop - self._first >= self._stretch or stop in self._ends:
             self.result.course.append(self._point())
+            self._right, self._loss = 0, 0.0
         return len(batch)
 
-    def _enter(self, said: Prediction, place: slice) -> None:
+    @property
+    def kept(self) -> int:
+        """How much of the tail was done; less than nothing where none is."""
+        return self.done - self._ends[0]
+
+    def _keep(self, said: Prediction, place: slice) -> None:
         columns = self.result.said
         columns["probability"][place] = said.probability_BC
         columns["loss"][place] = said.loss_B
@@ -130,13 +141,12 @@ class _Run:
         return int(self.result.course[-1][INTERACTIONS]) if self.result.course else 0
 
     def _point(self) -> dict[str, float]:
-        place, said = slice(self._first, self.done), self.result.said
-        right_N = said["probability"][place].argmax(dim=1) == self._stream.label_B[place]
+        count = self.done - self._first
         loss = "mse" if self.learner.model.num_classes == 2 else "logloss"
         point = {
             INTERACTIONS: float(self.done),
-            "accuracy": float(right_N.double().mean()),
-            loss: float(said["loss"][place].double().mean()),
+            "accuracy": self._right / count,
+            loss: self._loss / count,
         }
         for side in SIDES:
             embeddings = self.learner.model.side(side)
@@ -158,14 +168,26 @@ class _Run:
     def settle(self) -> None:
         self.result.seconds = self.seconds
 
-    def restore(self, tensors: Mapping[str, Tensor], document: Mapping[str, object]) -> None:
+    def save(self, directory: Path) -> None:
+        said = {name: column[: max(self.kept, 0)] for name, column in self.result.said.items()}
+        tensors = {**prefixed("learner", self.learner.state()), **prefixed("said", said)}
+        save_tensors(tensors, directory / _STATE_FILE)
+        document = {
+            "done": self.done,
+            "stretch": {"right": self._right, "loss": self._loss},
+            "course": self.result.course,
+            "seconds": self.seconds,
+        }
+        (directory / _COURSE_FILE).write_text(json.dumps(document))
+
+    def restore(self, directory: Path) -> None:
+        tensors = load_tensors(directory / _STATE_FILE, torch.device("cpu"))
         self.learner.load_state(without_prefix("learner", tensors))
-        said = without_prefix("said", tensors)
-        self.done = len(said["loss"])
-        for name, column in said.items():
-            self.result.said[name][: self.done] = column
-        assert isinstance(document["course"], list)
-        assert isinstance(document["seconds"], float)
+        for name, column in without_prefix("said", tensors).items():
+            self.result.said[name][: len(column)] = column
+        document = json.loads((directory / _COURSE_FILE).read_text())
+        self.done = document["done"]
+        self._right, self._loss = document["stretch"]["right"], document["stretch"]["loss"]
         self.result.course, self.result.seconds = document["course"], document["seconds"]
 
 
@@ -176,18 +198,9 @@ def _unsaid(size: int, num_classes: int) -> dict[str, Tensor]:
     return {"probability": torch.zeros(size, num_classes), "loss": torch.zeros(size), **sides}
 
 
-def _write(directory: Path, run: _Run) -> None:
-    said = {name: column[: run.done] for name, column in run.result.said.items()}
-    tensors = {**prefixed("learner", run.learner.state()), **prefixed("said", said)}
-    save_tensors(tensors, directory / _STATE_FILE)
-    document = {"course": run.result.course, "seconds": run.seconds}
-    (directory / _COURSE_FILE).write_text(json.dumps(document))
-
-
 def _resume(checkpoint: Checkpoint, run: _Run) -> None:
     directory = checkpoint.load()
     if directory is None:
         return
-    tensors = load_tensors(directory / _STATE_FILE, torch.device("cpu"))
-    run.restore(tensors, json.loads((directory / _COURSE_FILE).read_text()))
+    run.restore(directory)
     logger.info("resumed after %d interactions", run.done)

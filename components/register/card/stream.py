@@ -8,7 +8,7 @@ from components.data.embedding_sizes import EmbeddingSizes
 from components.register.card.classification import delivered, measures, metrics, metrics_note, slices
 from components.register.card.classification_limits import feedback, few_examples
 from components.register.card.facts import Facts
-from components.register.card.markdown import code, inline, percent
+from components.register.card.markdown import code, percent
 from components.register.card.method import SHORT, settings
 from components.register.card.parts import Pair, Subject, Table
 
@@ -61,10 +61,8 @@ def _method(facts: Facts) -> Iterator[Pair]:
         f"a step, each once; {document['interactions']:,} in this run",
     )
     told = _BEGAN[began["from"]]
-    if began["champion_sha256"] is not None and not began["reason"]:
+    if began["champion_sha256"] is not None:
         told += f", which goes on from the champion (model {code(began['champion_sha256'][:SHORT])})"
-    elif began["reason"]:
-        told += f"; the champion's could not be gone on from: {inline(began['reason'])}"
     yield "began with", told
 
 

@@ -11,7 +11,7 @@ from components.register.card import Facts, render_card
 from .classifier_loop import make, slice_of, verdict
 from .test_card import section
 
-BEGAN = {"from": "search", "champion_sha256": None, "reason": ""}
+BEGAN = {"from": "search", "champion_sha256": None}
 SIDES = {
     "user": {
         "ids": 1400,
@@ -116,7 +116,7 @@ def test_where_the_stream_began_is_told(loop: Any) -> None:
     learned = {"learned_until": 7, "left_out": 1250}
     went_on = card_of(
         loop,
-        began={"from": "search", "champion_sha256": "f" * 64, "reason": ""},
+        began={"from": "search", "champion_sha256": "f" * 64},
         classes=("1", "2", "3"),
         preparation=learned,
     )
@@ -124,10 +124,9 @@ def test_where_the_stream_began_is_told(loop: Any) -> None:
     assert told in section(went_on, "Method")
     assert "cross-entropy, Adam" in section(went_on, "Method")
     assert "1,250 that the champion has learned from, or that came late" in section(went_on, "Data")
-    reason = "its classes are ['a'], the recipe's ['b']"
-    anew = card_of(loop, began={"from": "none", "champion_sha256": "f" * 64, "reason": reason}, patch=False)
+    anew = card_of(loop, began={"from": "none", "champion_sha256": None}, patch=False)
     method = section(anew, "Method")
-    assert "an empty state; the champion's could not be gone on from: its classes are" in method
+    assert "**began with**: an empty state" in method
     assert "goes on from the champion" not in method
     assert "**embeddings**: `esapn` (frequency_dim 32" in method
     assert "none: the recipe decides" in method

@@ -1,6 +1,6 @@
 """The contract of the artifact of a model that follows a stream."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,6 @@ from components.core.columns import (
     TENSOR,
     VALUES,
 )
-from components.core.gates import Gate
 from components.core.policy import WEIGHTS_FILE
 from components.core.recipe import RetrainStreamParams, StreamTraining
 from components.core.recipe.stream import AutoEmb, Darts
@@ -32,13 +31,17 @@ from components.data.parquet import TableFile
 
 _KEYS: Final = (
     "training", "state_version", "classes", "thresholds", "interactions", "last_timestamp",
-    *(f"began.{key}" for key in ("from", "champion_sha256", "reason")),
+    *(f"began.{key}" for key in ("from", "champion_sha256")),
     *(f"sides.{side}.{key}" for side, _ in SIDES for key in ("ids", "counts", "bytes")),
 )  # fmt: skip
 _BEGINNINGS: Final = {"champion", "search", "policy", "none"}
-_NUMBERS: Final = pa.list_(pa.field("element", pa.float32()))
+_EMBEDDINGS: Final = pa.large_list(pa.field("element", pa.float32()))  # more numbers than 32 bits count
 _NETWORK: Final = pa.schema(
-    [(TENSOR, pa.string()), (SHAPE, pa.list_(pa.field("element", pa.int32()))), (VALUES, _NUMBERS)]
+    [
+        (TENSOR, pa.string()),
+        (SHAPE, pa.list_(pa.field("element", pa.int32()))),
+        (VALUES, pa.list_(pa.field("element", pa.float32()))),
+    ]
 )
 _TENSORS: Final = {
     *(f"{side}.unknown" for side, _ in SIDES),
@@ -86,7 +89,7 @@ def validate(output: Path, params: RetrainStreamParams, inputs: Mapping[str, Pat
     section = StreamTraining.model_validate(training["training"])
     for dense, raw in SIDES:
         name = f"{dense}_embeddings.parquet"
-        table = exam.table(name, pa.schema([*size_schema(dense, raw), (EMBEDDING, _NUMBERS)]))
+        table = exam.table(name, pa.schema([*size_schema(dense, raw), (EMBEDDING, _EMBEDDINGS)]))
         expect_sizes(exam, name, table, raw, section.embedding)
         told = training["sides"][dense]
         exam.facts(name, _embedding_facts(table, section))
@@ -101,7 +104,6 @@ def validate(output: Path, params: RetrainStreamParams, inputs: Mapping[str, Pat
         **_dataset_facts(training, inputs["dataset"]),
     }
     exam.facts("training.json", facts)
-    exam.gate(_gone_on(training["began"]))
     exam.facts(WEIGHTS_FILE, weight_facts(output / WEIGHTS_FILE, expected=True))
     return exam.finish()
 
@@ -164,18 +166,3 @@ def _network_facts(network: pa.Table) -> dict[str, Fact]:
         "tensors of another shape": (wrong, 0, 0),
         "numbers that are not finite": (int((~np.isfinite(values)).sum()), 0, 0),
     }
-
-
-def _gone_on(began: Mapping[str, Any]) -> Iterator[Gate]:
-    """Warns where a recipe wants to go on from the champion and cannot."""
-    if began["champion_sha256"] is None:
-        return
-    yield Gate(
-        name="gone on from",
-        subject="warm start",
-        severity="warn",
-        passed=not began["reason"],
-        told=f"the champion's state cannot be gone on from: {began['reason']}"
-        if began["reason"]
-        else "the stream goes on from the champion's state",
-    )

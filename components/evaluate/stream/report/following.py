@@ -47,10 +47,10 @@ def _searched(findings: Findings) -> str:
 
 
 def _began(training: dict[str, Any]) -> str:
-    told = f"Training {_BEGAN[training['began']['from']]} and followed "
-    told += f"{training['interactions']:,} interactions; the model is the state at their end."
-    reason = training["began"]["reason"]
-    return f"{told} The champion's state could not be gone on from: {reason}." if reason else told
+    return (
+        f"Training {_BEGAN[training['began']['from']]} and followed {training['interactions']:,} "
+        "interactions; the model is the state at their end."
+    )
 
 
 def _along(findings: Findings, name: str) -> Points:

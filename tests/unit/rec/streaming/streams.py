@@ -78,10 +78,11 @@ def stream(length: int, num_classes: int = 2, seed: int = 0) -> StreamBatch:
 
 
 def follow_in(place: Path, learner: StreamLearner, some: StreamBatch) -> Followed:
-    """Follow a stream with checkpoints in a directory; again from there where there is one."""
+    """Follow a stream with checkpoints in a directory, again from there where there is one, and keep all that
+    is predicted."""
     place.mkdir(exist_ok=True)
     checkpoint = Checkpoint(str(place / "artifact"), place, "key")
-    return follow(learner, some, batch_size=BATCH_SIZE, checkpoint=checkpoint, name="test")
+    return follow(learner, some, batch_size=BATCH_SIZE, checkpoint=checkpoint, name="test", tail=len(some))
 
 
 def raw_ids(model: StreamModel) -> dict[Any, pa.Array]:

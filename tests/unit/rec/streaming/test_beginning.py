@@ -1,7 +1,7 @@
 """Where a stream goes on: with the champion's state, with a search's, or with nothing."""
 
 import json
-import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def load(dataset: Path, beginning: Beginning) -> StreamData:
 def test_without_a_champion_a_stream_begins_with_nothing(following: Path) -> None:
     section = training()
     beginning = begin_with_champion(section, None, following)
-    assert beginning.document() == {"from": "none", "champion_sha256": None, "reason": ""}
+    assert beginning.document() == {"from": "none", "champion_sha256": None}
     learner = beginning.learner(section, load(following, beginning), seed=1)
     assert not differences(learner.state(), learner_of(seed=1).state())
     assert len(learner.model.side("user")) == 0
@@ -89,7 +89,7 @@ def test_without_a_champion_a_stream_begins_with_nothing(following: Path) -> Non
 def test_the_champions_state_is_gone_on_from(kind: str, models: dict[str, Path], following: Path) -> None:
     section, champion = training(kind), models[kind]
     beginning = begin_with_champion(section, champion, following)
-    assert (beginning.source, beginning.reason) == ("champion", "")
+    assert beginning.source == "champion"
     assert beginning.champion_sha256 is not None
     before = [row[:2] for row in rows(0)]
     for place, side in enumerate(SIDES):
@@ -136,30 +136,21 @@ def test_two_deliveries_one_after_the_other_are_the_stream_at_once(
     ],
     ids=["width", "spread", "kind", "sizes", "a policy's width", "history"],
 )
-def test_a_champion_of_another_make_is_told_and_left(
-    changes: dict[str, Any],
-    reason: str,
-    models: dict[str, Path],
-    following: Path,
-    caplog: pytest.LogCaptureFixture,
+def test_a_champion_of_another_make_is_refused(
+    changes: dict[str, Any], reason: str, models: dict[str, Path], following: Path
 ) -> None:
-    with caplog.at_level(logging.WARNING):
-        beginning = begin_with_champion(training("esapn", **changes), models["esapn"], following)
-    assert (beginning.source, beginning.place, beginning.reason) == ("none", None, reason)
-    assert beginning.champion_sha256 is not None  # what was saved on the way from it is another's
-    assert f"the champion's state cannot be gone on from: {reason}" in caplog.text
-    learner = beginning.learner(training("esapn", **changes), load(following, beginning), seed=1)
-    assert len(learner.model.side("user")) == 0
+    with pytest.raises(InvalidInputError, match=re.escape(f"cannot be gone on from: {reason}. Begin anew")):
+        begin_with_champion(training("esapn", **changes), models["esapn"], following)
 
 
 @pytest.mark.parametrize("classes", [["0", "1", "2"], ["1", "0"], ["no", "yes"]])
-def test_a_champion_of_other_classes_is_told_and_left(
+def test_a_champion_of_other_classes_is_refused(
     classes: list[str], models: dict[str, Path], tmp_path: Path
 ) -> None:
     dataset = write_dataset(tmp_path / "dataset", rows(NUM), 30, classes)
-    beginning = begin_with_champion(training("esapn"), models["esapn"], dataset)
-    assert beginning.source == "none"
-    assert beginning.reason == f"its classes are ['0', '1'], the recipe's {classes}"
+    told = re.escape(f"its classes are ['0', '1'], the recipe's {classes}")
+    with pytest.raises(InvalidInputError, match=told):
+        begin_with_champion(training("esapn"), models["esapn"], dataset)
 
 
 def test_rates_and_batches_may_change_while_a_stream_goes_on(
@@ -169,7 +160,7 @@ def test_rates_and_batches_may_change_while_a_stream_goes_on(
         "esapn", embedding=small("esapn", policy_learning_rate=0.5), learning_rate=0.1, batch_size=7
     )
     beginning = begin_with_champion(section, models["esapn"], following)
-    assert (beginning.source, beginning.reason) == ("champion", "")
+    assert beginning.source == "champion"
     stream = load(following, beginning)
     faster, before = (
         begin_with_champion(one, models["esapn"], following).learner(one, stream, seed=1)
@@ -199,18 +190,18 @@ def test_a_dataset_that_was_prepared_for_another_champion_is_refused(
     assert "prepare.attempt=2" in str(refused.value)
 
 
-def test_other_thresholds_and_an_older_state_are_told_and_left(
+def test_other_thresholds_and_an_older_state_are_refused(
     models: dict[str, Path], following: Path, tmp_path: Path
 ) -> None:
     dataset = write_dataset(tmp_path / "dataset", rows(NUM), 40, thresholds=[4.0])
-    beginning = begin_with_champion(training("esapn"), models["esapn"], dataset)
-    assert (beginning.source, beginning.reason) == ("none", "its thresholds are None, the recipe's [4.0]")
+    with pytest.raises(InvalidInputError, match=r"its thresholds are None, the recipe's \[4.0\]"):
+        begin_with_champion(training("esapn"), models["esapn"], dataset)
     old = tmp_path / "old"
     shutil.copytree(models["esapn"], old)
     document = json.loads((old / "training.json").read_text())
     (old / "training.json").write_text(json.dumps({**document, "state_version": 0}))
-    beginning = begin_with_champion(training("esapn"), old, following)
-    assert (beginning.source, beginning.reason) == ("none", "its state is of version 0, not 1")
+    with pytest.raises(InvalidInputError, match="its state is of version 0, not 1"):
+        begin_with_champion(training("esapn"), old, following)
 
 
 def make_policy(place: Path, kind: str) -> tuple[Path, Any]:
@@ -232,7 +223,7 @@ def make_policy(place: Path, kind: str) -> tuple[Path, Any]:
 def test_the_tail_goes_on_where_the_search_was(kind: str, tmp_path: Path) -> None:
     place, searched = make_policy(tmp_path / "policy", kind)
     dataset, section = place / "dataset", training(kind)
-    began = {"from": "champion", "champion_sha256": "f" * 64, "reason": "it was too cold"}
+    began = {"from": "champion", "champion_sha256": "f" * 64}
     beginning = begin_with_search(place, began)
     assert beginning.document() == {**began, "from": "search"}
     stream = StreamData.load(dataset, ["test"], beginning.ids)
@@ -255,12 +246,11 @@ def test_the_tail_goes_on_where_the_search_was(kind: str, tmp_path: Path) -> Non
 def test_a_policy_that_was_taken_decides_from_the_start(kind: str, tmp_path: Path) -> None:
     """Its networks are another learner's, and so are, of ESAPN, the sizes; values are nobody's."""
     place, searched = make_policy(tmp_path / "policy", kind)
-    nothing = Beginning(source="none")
-    beginning = begin_with_policy(training(kind), place, place / "dataset", nothing)
+    beginning = begin_with_policy(training(kind), place, place / "dataset")
     assert beginning.source == ("none" if kind == "darts" else "policy")
     stream = StreamData.load(place / "dataset", ["train", "test"], beginning.ids)
     learner = beginning.learner(training(kind), stream, seed=7)
-    fresh = nothing.learner(training(kind), stream, seed=7)
+    fresh = Beginning(source="none").learner(training(kind), stream, seed=7)
     assert not differences(learner.policies(), searched.policies())
     assert (kind == "darts") == (not differences(learner.state(), fresh.state()))
     for side in SIDES:
@@ -276,10 +266,8 @@ def test_sizes_of_strangers_are_not_taken(tmp_path: Path) -> None:
     place, searched = make_policy(tmp_path / "policy", "esapn")
     ids = read_table(place / "dataset" / "users.parquet")
     write_table(ids.slice(0, 2), place / "dataset" / "users.parquet")
-    beginning = begin_with_policy(
-        training("esapn"), place, place / "dataset", Beginning(source="none", reason="too cold")
-    )
-    assert beginning.document() == {"from": "policy", "champion_sha256": None, "reason": "too cold"}
+    beginning = begin_with_policy(training("esapn"), place, place / "dataset")
+    assert beginning.document() == {"from": "policy", "champion_sha256": None}
     assert len(beginning.ids["user"]) == len(beginning.sizes["user"]) == 2
     assert len(beginning.ids["item"]) == len(searched.model.side("item"))
 
@@ -289,4 +277,4 @@ def test_what_the_champion_is_told_of_is_what_the_model_tells(models: dict[str, 
     assert StreamTraining.model_validate(document["training"]) == training("esapn")
     assert document["last_timestamp"] == 1000 + NUM - 1
     assert document["interactions"] == NUM
-    assert document["began"] == {"from": "none", "champion_sha256": None, "reason": ""}
+    assert document["began"] == {"from": "none", "champion_sha256": None}

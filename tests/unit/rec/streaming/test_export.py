@@ -101,7 +101,7 @@ def test_tables_have_a_row_for_each_id_in_the_models_order(kind: str) -> None:
     ids = {side: pa.concat_arrays([raw_ids(learner.model)[side], pa.array(["to come"])]) for side in SIDES}
     for side, table in embedding_tables(learner.model, ids).items():
         number = int(whole.ids(side).max()) + 1
-        numbers = pa.list_(pa.field("element", pa.float32()))
+        numbers = pa.large_list(pa.field("element", pa.float32()))
         assert table.schema == pa.schema(
             [
                 (side, pa.int32()),

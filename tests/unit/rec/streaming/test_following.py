@@ -1,6 +1,7 @@
 """Following a stream: what is written down on the way."""
 
 import math
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from components.rec.streaming.following import Followed, follow
 from components.rec.streaming.learner import StreamLearner
 from components.rec.streaming.model import SIDES, StreamBatch
 
-from .streams import BATCH_SIZE, follow_in, learner_of, stream
+from .streams import BATCH_SIZE, differences, follow_in, learner_of, stream
 
 
 def run(learner: StreamLearner, some: StreamBatch, place: Path, batch_size: int) -> Followed:
     checkpoint = Checkpoint(str(place / "artifact"), place, "key")
-    return follow(learner, some, batch_size=batch_size, checkpoint=checkpoint, name="test")
+    return follow(learner, some, batch_size=batch_size, checkpoint=checkpoint, name="test", tail=len(some))
 
 
 @pytest.mark.parametrize("num_classes", [2, 5])
@@ -70,16 +71,51 @@ def test_a_course_of_nothing_is_a_table_too() -> None:
     assert table.schema == pa.schema([("interactions", pa.int64())])
 
 
-def test_no_batch_and_no_stretch_goes_over_an_edge(tmp_path: Path) -> None:
-    """What follows it is then predicted alike, whether the stream was followed in one go or up to there."""
+def test_no_batch_and_no_stretch_goes_over_the_beginning_of_the_tail(tmp_path: Path) -> None:
+    """The tail is then predicted alike, whether the stream was followed in one go or up to there."""
     whole, at_once, in_two = stream(310), learner_of("esapn"), learner_of("esapn")
     checkpoint = Checkpoint(str(tmp_path / "artifact"), tmp_path, "key")
-    followed = follow(at_once, whole, batch_size=BATCH_SIZE, checkpoint=checkpoint, name="test", edge=133)
-    parts = [follow_in(tmp_path / "one", in_two, whole.part(0, 133))]
-    parts.append(follow_in(tmp_path / "two", in_two, whole.part(133, 310)))
-    for name, column in followed.said.items():
-        assert torch.equal(column, torch.cat([part.said[name] for part in parts]))
+    followed = follow(at_once, whole, batch_size=BATCH_SIZE, checkpoint=checkpoint, name="test", tail=177)
+    follow_in(tmp_path / "one", in_two, whole.part(0, 133))
+    tail = follow_in(tmp_path / "two", in_two, whole.part(133, 310))
+    assert not differences(followed.said, tail.said)
     assert 133 in [point["interactions"] for point in followed.course]
+
+
+@pytest.mark.parametrize("steps", [3, 7, 12])
+def test_the_course_is_the_same_whatever_is_kept_and_wherever_a_run_stopped(
+    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stretch of it has several batches; the run stops before the tail, where it begins, and in it."""
+    monkeypatch.setattr("components.rec.streaming.following._NUM_POINTS", 2)
+    whole, kept = stream(310), 310 - 7 * BATCH_SIZE
+
+    def followed(name: str, learner: StreamLearner, tail: int) -> Followed:
+        checkpoint = Checkpoint(str(tmp_path / name), tmp_path, "key")
+        return follow(learner, whole, batch_size=BATCH_SIZE, checkpoint=checkpoint, name="test", tail=tail)
+
+    expected = followed("straight", learner_of(), kept)
+    assert len(expected.said["loss"]) == kept
+    assert len({point["interactions"] for point in expected.course}) < 5
+    stopped, said = learner_of(), list[object]()
+    learn = stopped.learn
+
+    def stopping(batch: StreamBatch) -> object:
+        said.append(learn(batch))
+        if len(said) == steps:
+            signal.raise_signal(signal.SIGINT)
+        return said[-1]
+
+    monkeypatch.setattr(stopped, "learn", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        followed("stopped", stopped, kept)
+    found = followed("stopped", learner_of(), kept)
+    assert found.course == expected.course
+    assert not differences(found.said, expected.said)
+    nothing = followed("nothing", learner_of(), 0)
+    assert {len(column) for column in nothing.said.values()} == {0}
+    whole_course = followed("all", learner_of(), 310).course
+    assert nothing.course == whole_course
 
 
 def test_mean_sizes_are_those_of_the_ids_that_were_known_then(tmp_path: Path) -> None:
@@ -152,7 +188,7 @@ def test_what_was_saved_for_another_start_is_not_gone_on_from(tmp_path: Path) ->
     for origin, seed in (("a", 1), ("b", 2), ("a", 1)):
         part = Checkpoint(str(tmp_path / "artifact"), tmp_path, "key").part("warm", origin)
         learner = learner_of(seed=seed)
-        found = follow(learner, whole, batch_size=20, checkpoint=part, name="test")
+        found = follow(learner, whole, batch_size=20, checkpoint=part, name="test", tail=60)
         (tmp_path / "alone").mkdir(exist_ok=True)
         expected = run(learner_of(seed=seed), whole, tmp_path / "alone", 20)
         assert torch.equal(found.said["probability"], expected.said["probability"])
