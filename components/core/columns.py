@@ -8,6 +8,7 @@ USER_ID: Final = "user_id"
 ITEM_ID: Final = "item_id"
 RATING: Final = "rating"
 TIMESTAMP: Final = "timestamp"  # int64, seconds since 1970 UTC
+POSITION: Final = "position"  # int64, a row's number in a source that stands in the order of time
 PART: Final = "part"  # train | valid | test, when the source comes already split
 
 # examples: a column for each field beside these

@@ -8,7 +8,18 @@ from typing import Final, final
 import polars as pl
 import pyarrow as pa
 
-from components.core.columns import CONTENT, FILE, ITEM_ID, LINE, PART, RATING, REASON, TIMESTAMP, USER_ID
+from components.core.columns import (
+    CONTENT,
+    FILE,
+    ITEM_ID,
+    LINE,
+    PART,
+    POSITION,
+    RATING,
+    REASON,
+    TIMESTAMP,
+    USER_ID,
+)
 
 REJECTED: Final = pa.schema(
     [(FILE, pa.string()), (LINE, pa.int64()), (REASON, pa.string()), (CONTENT, pa.string())]
@@ -38,7 +49,7 @@ class Distinct:
 class Gathering:
     """Rows as they arrive. What is more than `range_bytes` waits on disk, so memory does not grow with it.
 
-    Frames hold user_id, item_id, [rating], [timestamp], text columns, and where the source has parts
+    Frames hold user_id, item_id, [rating], [timestamp], [position], text columns, and where the source has parts
     `part` (int8, its place in PARTS), `file` (int32) and `line` (int64).
     """
 
@@ -143,7 +154,7 @@ def _distinct(rows: pl.DataFrame) -> Distinct:
 
 def _prefer(rows: pl.DataFrame) -> pl.DataFrame:
     """Sorted so that of each pair the row to keep comes first."""
-    descending = {PART: False, TIMESTAMP: True, RATING: True}
+    descending = {PART: False, TIMESTAMP: True, POSITION: True, RATING: True}
     order = [*_PAIR, *(column for column in descending if column in rows.columns)]
     order += [column for column in rows.columns if column not in order]
     return rows.sort(order, descending=[descending.get(column, False) for column in order])

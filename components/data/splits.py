@@ -38,6 +38,7 @@ class Positives:
     user_ids: pa.Array
     item_ids: pa.Array
     timestamp_N: npt.NDArray[np.int64] | None
+    position_N: npt.NDArray[np.int64] | None
     part_N: Parts | None
 
     def __len__(self) -> int:
@@ -68,9 +69,13 @@ def temporal(split: TemporalSplit, positives: Positives, seed: int) -> Parts:
 
 
 def leave_one_out(split: LeaveOneOutSplit, positives: Positives, seed: int) -> Parts:
-    """The last of every user with three interactions or more, ties by item, or random ones,
-    which are as lasting as those of `random`."""
-    key_N = positives.timestamp_N if positives.timestamp_N is not None else _hashes(positives, seed)
+    """The last of every user with three interactions or more, by timestamps or else by positions, ties by
+    item; where there is neither random ones, which are as lasting as those of `random`."""
+    key_N: npt.NDArray[Any]
+    if positives.timestamp_N is not None:
+        key_N = positives.timestamp_N
+    else:
+        key_N = _hashes(positives, seed) if positives.position_N is None else positives.position_N
     count_U = count_codes(positives.user_N)
     end_U = np.cumsum(count_U)
     part_N = np.full(len(positives), TRAIN, np.int8)

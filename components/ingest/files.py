@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from components.core import columns
-from components.core.columns import ITEM_ID, RATING, TIMESTAMP, USER_ID
+from components.core.columns import ITEM_ID, POSITION, RATING, TIMESTAMP, USER_ID
 from components.core.errors import InvalidInputError
 from components.core.recipe.source import Columns, FilesSource
 from components.data.formats.raw import Wanted
@@ -15,7 +15,7 @@ from components.ingest.batch import Batch
 from components.ingest.reading import given, read_raw
 
 _RESERVED = {
-    USER_ID, ITEM_ID, RATING, TIMESTAMP, columns.PART,
+    USER_ID, ITEM_ID, RATING, TIMESTAMP, POSITION, columns.PART,
     columns.FILE, columns.LINE, columns.REASON, columns.USER, columns.ITEM,
 }  # fmt: skip
 
@@ -34,16 +34,18 @@ def read(source: FilesSource, inputs: Mapping[str, Path], seed: int) -> Iterator
     if taken:
         raise InvalidInputError(f"source.columns.features: got {taken}, need other names: these are taken")
     places, meaning = given(inputs, source.locations()), meaning_of(source)
-    for part, name, raw in read_raw(source.format, places, wanted(source.columns)):
+    for part, name, raw in read_raw(source.format, places, wanted(source.columns, ordered=source.ordered)):
         yield Batch(name, None if source.parts is None else part, normalize(raw, meaning, name))
 
 
-def wanted(columns: Columns) -> dict[str, Wanted]:
+def wanted(columns: Columns, *, ordered: bool = False) -> dict[str, Wanted]:
     """Name in the interactions table → the file's column, for every column that is asked for."""
     found = {USER_ID: Wanted(columns.user, "id"), ITEM_ID: Wanted(columns.item, "id")}
     for name, ref in ((RATING, columns.rating), (TIMESTAMP, columns.timestamp)):
         if ref is not None:
             found[name] = Wanted(ref, "number")
+    if ordered:
+        found[POSITION] = Wanted(POSITION, "number")
     return found | {name: Wanted(ref, "any") for name, ref in sorted(columns.features.items())}
 
 
@@ -57,6 +59,8 @@ def meaning_of(source: FilesSource) -> Meaning:
             return number(pl.col(column), kind)
         if column == TIMESTAMP:
             return timestamp(pl.col(column), kind, source.timestamp_unit)
+        if column == POSITION:
+            return pl.col(column), []
         if kind.is_nested():
             raise TypeError("single values")
         return pl.col(column).cast(pl.String), []

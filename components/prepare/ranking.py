@@ -17,6 +17,7 @@ from components.core.columns import (
     NUM_TRAIN,
     PART,
     PARTS,
+    POSITION,
     RATING,
     TIMESTAMP,
     USER,
@@ -119,13 +120,14 @@ def _least(rows: Rows) -> dict[str, int]:
 
 def _split(rows: Rows, params: PrepareParams) -> Parts:
     names = rows.file.schema.names
-    ordered = TIMESTAMP in names and params.split.kind in {"temporal", "leave_one_out"}
+    by_time = params.split.kind in {"temporal", "leave_one_out"}
     positives = Positives(
         user_N=rows.user_N,
         item_N=rows.item_N,
         user_ids=rows.user_ids,
         item_ids=rows.item_ids,
-        timestamp_N=rows.values(TIMESTAMP) if ordered else None,
+        timestamp_N=rows.values(TIMESTAMP) if by_time and TIMESTAMP in names else None,
+        position_N=rows.values(POSITION) if by_time and POSITION in names else None,
         part_N=_given(rows) if PART in names else None,
     )
     seed = derive_seed(params.seed, "prepare", "split")

@@ -35,8 +35,8 @@ class TemporalSplit(Strategy):
 
 
 class LeaveOneOutSplit(Strategy):
-    """Each user's last interaction tests and the last but one validates (with no timestamps: random
-    ones). Users with fewer than three interactions only train."""
+    """Each user's last interaction tests and the last but one validates, by timestamps or else by positions
+    (with neither: random ones). Users with fewer than three interactions only train."""
 
     implementation: ClassVar[str] = "components.data.splits:leave_one_out"
     kind: Literal["leave_one_out"] = "leave_one_out"

@@ -4,14 +4,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.core.columns import ITEM_ID, PART, PARTS, RATING, TIMESTAMP, USER_ID
+from components.core.columns import ITEM_ID, PART, PARTS, POSITION, RATING, TIMESTAMP, USER_ID
 from components.core.recipe.quality import Quality
 from components.core.strategy import Config, Strategy, Unkeyed
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 ColumnRef = str | Annotated[int, Field(ge=0)]
 TimestampUnit = Literal["s", "ms", "us", "iso8601"]
-_OWN_NAMES = frozenset({USER_ID, ITEM_ID, RATING, TIMESTAMP, PART})
+_OWN_NAMES = frozenset({USER_ID, ITEM_ID, RATING, TIMESTAMP, POSITION, PART})
 
 
 class Columns(Config):
@@ -63,6 +63,11 @@ class AdjacencyFormat(Strategy):
 
     implementation: ClassVar[str] = "components.data.formats.adjacency:read"
     kind: Literal["adjacency"] = "adjacency"
+    ordered: bool = Field(
+        default=False,
+        description="the items of a line stand in the order of time, and a user on one line; each gets a "
+        "`position`, which tells what came last where there are no timestamps",
+    )
 
 
 Format = Annotated[
@@ -109,6 +114,11 @@ class FilesSource(Strategy):
             assert self.path is not None
             return {"source": self.path}
         return {part: self.parts[part] for part in PARTS if part in self.parts}
+
+    @property
+    def ordered(self) -> bool:
+        """Whether rows have a position."""
+        return isinstance(self.format, AdjacencyFormat) and self.format.ordered
 
 
 class SessionColumns(Config):

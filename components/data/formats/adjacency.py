@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from components.core.columns import ITEM_ID, USER_ID
+from components.core.columns import ITEM_ID, POSITION, USER_ID
 from components.core.errors import InvalidInputError
 from components.core.recipe.source import AdjacencyFormat
 from components.data.formats.lines import read_blocks
@@ -21,11 +21,13 @@ def read(
     """One row for each item of each line; a user without items has none.
 
     Raises:
-        InvalidInputError: more than users and items is asked for, or the file is not readable text.
+        InvalidInputError: more than users, items and positions is asked for, or the file is not readable
+            text.
     """
-    more = wanted.keys() - {USER_ID, ITEM_ID}
+    more = wanted.keys() - {USER_ID, ITEM_ID, POSITION}
     if more:
         raise InvalidInputError(f"{name}: columns: adjacency lists hold no {', '.join(sorted(more))}")
+    num_rows = 0
     for number, text in read_blocks(path, name):
         tokens = pl.Series(text.split("\n"), dtype=pl.String).str.extract_all(r"\S+")
         rows = (
@@ -40,7 +42,11 @@ def read(
             .explode(ITEM_ID)
         )
         frame = rows.select(USER_ID, ITEM_ID)
-        yield RawBatch(frame, rows["line"], _Content(frame))
+        content = _Content(frame)
+        if POSITION in wanted:
+            frame = frame.with_columns(pl.int_range(num_rows, num_rows + pl.len()).alias(POSITION))
+        num_rows += len(frame)
+        yield RawBatch(frame, rows["line"], content)
 
 
 class _Content:

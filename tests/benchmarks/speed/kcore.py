@@ -43,6 +43,7 @@ def prepared(path: Path) -> Prepared:
         user_ids=rows.user_ids,
         item_ids=rows.item_ids,
         timestamp_N=None,
+        position_N=None,
         part_N=None,
     )
     return rows.user_N, rows.item_N, rows.user_ids, rows.item_ids, random(RandomSplit(), positives, 1)

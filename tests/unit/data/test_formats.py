@@ -27,11 +27,13 @@ from components.ingest.files import wanted
 DEFAULT, POSITIONS = Columns(), Columns(user=0, item=1)
 
 
-def read(kind, path: Path, columns: Columns = DEFAULT) -> tuple[list[tuple], list[Rejected]]:
+def read(
+    kind, path: Path, columns: Columns = DEFAULT, *, ordered: bool = False
+) -> tuple[list[tuple], list[Rejected]]:
     """Every row with its line, and every rejected one."""
     rows: list[tuple] = []
     rejected: list[Rejected] = []
-    for batch in type(kind).load()(kind, path, path.name, wanted(columns)):
+    for batch in type(kind).load()(kind, path, path.name, wanted(columns, ordered=ordered)):
         rows += [(line, *row) for line, row in zip(batch.lines, batch.frame.iter_rows(), strict=True)]
         rejected += batch.rejected
     return rows, rejected
@@ -316,6 +318,16 @@ def test_adjacency_lists(tmp_path: Path) -> None:
     assert rows == [(1, "u1", "i1"), (1, "u1", "i2"), (1, "u1", "i3"), (4, "u2", "i1")]
     with pytest.raises(InvalidInputError, match="adjacency lists hold no rating, timestamp"):
         read(AdjacencyFormat(), path, Columns(rating="r", timestamp="t"))
+
+
+def test_ordered_lists_number_their_rows_over_all_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.data.formats.lines.BATCH_BYTES", 20)
+    path = written(tmp_path, "a.txt", "".join(f"u{n} b a c\n" for n in range(40)))
+    rows, _ = read(AdjacencyFormat(ordered=True), path, ordered=True)
+    assert [row[2] for row in rows] == ["b", "a", "c"] * 40
+    assert [row[3] for row in rows] == list(range(120))
 
 
 def test_parquet(tmp_path: Path) -> None:

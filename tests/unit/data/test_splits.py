@@ -22,6 +22,7 @@ def positives(
     timestamp: list[int] | None = None,
     part: list[int] | None = None,
     *,
+    position: list[int] | None = None,
     text: bool = False,
 ) -> Positives:
     """Pairs of raw ids, sorted."""
@@ -35,6 +36,7 @@ def positives(
         user_ids=pa.array(users).cast(kind),
         item_ids=pa.array(items).cast(kind),
         timestamp_N=None if timestamp is None else np.array(timestamp),
+        position_N=None if position is None else np.array(position),
         part_N=None if part is None else np.array(part, dtype=np.int8),
     )
 
@@ -149,6 +151,16 @@ def test_leave_one_out_takes_the_last_two_of_each_user() -> None:
     data = positives(pairs, timestamp=[4, 1, 9, 2, 1, 2, 7, 7, 7])
     parts = leave_one_out(LeaveOneOutSplit(), data, 0)
     assert parts.tolist() == [VALID, TRAIN, TEST, TRAIN, TRAIN, TRAIN, TRAIN, VALID, TEST]
+
+
+def test_leave_one_out_goes_by_positions_where_there_are_no_times() -> None:
+    pairs = [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1)]
+    data = positives(pairs, position=[4, 1, 9, 2, 1, 2])
+    parts = leave_one_out(LeaveOneOutSplit(), data, 0)
+    assert parts.tolist() == [VALID, TRAIN, TEST, TRAIN, TRAIN, TRAIN]
+    both = positives(pairs, timestamp=[1, 2, 3, 4, 5, 6], position=[4, 1, 9, 2, 1, 2])
+    parts = leave_one_out(LeaveOneOutSplit(), both, 0)
+    assert parts.tolist() == [TRAIN, TRAIN, VALID, TEST, TRAIN, TRAIN]
 
 
 def test_leave_one_out_is_random_without_times() -> None:

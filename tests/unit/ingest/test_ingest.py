@@ -109,6 +109,12 @@ def test_integer_ids_sort_as_numbers(tmp_path: Path) -> None:
     assert rows_of(result) == [(9, 100), (10, 3), (10, 20)]
 
 
+def test_of_an_ordered_list_the_last_of_equal_pairs_stays(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.txt", "u c a b a\nv b\n")
+    result = ingest(tmp_path, path=path, format={"kind": "adjacency", "ordered": True})
+    assert rows_of(result) == [("u", "a", 3), ("u", "b", 2), ("u", "c", 0), ("v", "b", 4)]
+
+
 def test_a_pair_stands_in_its_earliest_part_and_is_rejected_from_the_others(tmp_path: Path) -> None:
     parts = {
         "train": written(tmp_path / "train" / "x.csv", "user_id,item_id\na,x\na,x\nb,y\n"),

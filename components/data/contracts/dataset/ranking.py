@@ -17,6 +17,7 @@ from components.core.columns import (
     NUM_TRAIN,
     PART,
     PARTS,
+    POSITION,
     RATING,
     TIMESTAMP,
     USER,
@@ -39,7 +40,7 @@ _PREPARATION = (
     "core_reached.users", "core_reached.items", "split.sizes.train", "split.sizes.valid", "split.sizes.test",
     "unseen.policy", "unseen.valid", "unseen.test",
 )  # fmt: skip
-_OPTIONAL = {RATING: pa.float64(), TIMESTAMP: pa.int64()}
+_OPTIONAL = {RATING: pa.float64(), TIMESTAMP: pa.int64(), POSITION: pa.int64()}
 _COMPARED = 1 << 22  # interactions whose pairs are compared at a time
 _SIDES = ((USER, USER_ID), (ITEM, ITEM_ID))
 
@@ -70,7 +71,7 @@ def validate(output: Path, params: PrepareParams, inputs: Mapping[str, Path], do
         )
     sizes = [vocabulary.num_rows for vocabulary in vocabularies]
     for part, table in zip(PARTS, parts, strict=True):
-        columns = [name for name in (USER, ITEM, RATING, TIMESTAMP) if name in table.schema.names]
+        columns = [name for name in (USER, ITEM, RATING, TIMESTAMP, POSITION) if name in table.schema.names]
         exam.expect(
             f"{part}.parquet",
             (part.to_pandas() for part in parts_by(table, USER, columns)),

@@ -11,6 +11,7 @@ import pyarrow as pa
 from components.core.columns import (
     ITEM_ID,
     PART,
+    POSITION,
     RATING,
     TIMESTAMP,
     USER_ID,
@@ -62,7 +63,9 @@ def validate(
     table = exam.file("interactions.parquet", schema(params))
     rejected = examine_rejected(exam)
     profile = exam.document("profile.json", lambda path: read_keys(path, _PROFILE))
-    columns = [name for name in (USER_ID, ITEM_ID, RATING, TIMESTAMP, PART) if name in table.schema.names]
+    columns = [
+        name for name in (USER_ID, ITEM_ID, RATING, TIMESTAMP, POSITION, PART) if name in table.schema.names
+    ]
     exam.expect(
         "interactions.parquet",
         (part.to_pandas() for part in parts_by(table, USER_ID, columns)),
@@ -90,6 +93,8 @@ def schema(params: IngestParams) -> pa.Schema:
         fields[RATING] = pa.float64()
     if source.columns.timestamp is not None:
         fields[TIMESTAMP] = pa.int64()
+    if source.ordered:
+        fields[POSITION] = pa.int64()
     fields |= dict.fromkeys(sorted(source.columns.features), pa.string())
     if source.parts is not None:
         fields[PART] = pa.string()
@@ -105,6 +110,8 @@ def _expectations(params: IngestParams, columns: list[str]) -> list[Expectation]
         found.append(finite(RATING))
     if TIMESTAMP in columns:
         found.append(between(TIMESTAMP, 0, END_OF_TIME - 1))
+    if POSITION in columns:
+        found.append(between(POSITION, 0, None))
     if PART in columns:
         assert isinstance(source, FilesSource)
         found.append(in_set(PART, source.locations()))
