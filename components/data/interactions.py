@@ -49,8 +49,8 @@ class Distinct:
 class Gathering:
     """Rows as they arrive. What is more than `range_bytes` waits on disk, so memory does not grow with it.
 
-    Frames hold user_id, item_id, [rating], [timestamp], [position], text columns, and where the source has parts
-    `part` (int8, its place in PARTS), `file` (int32) and `line` (int64).
+    Frames hold user_id, item_id, [rating], [timestamp], [position], text columns, and where the source has
+    parts `part` (int8, its place in PARTS), `file` (int32) and `line` (int64).
     """
 
     def __init__(self, scratch: Path, *, range_bytes: int = _RANGE_BYTES) -> None:

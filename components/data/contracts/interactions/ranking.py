@@ -40,6 +40,7 @@ from components.data.normalize import END_OF_TIME
 from components.data.parquet import TableFile
 from components.data.scanning import num_out_of_order, parts_by, scan_table
 
+_OWN = (USER_ID, ITEM_ID, RATING, TIMESTAMP, POSITION, PART)
 _PROFILE = ("rows", "users", "items", "duplicates_dropped")
 
 
