@@ -4,7 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from components.core.columns import CHAMPION_VALUE, MEASURE, METRIC, NUM_USERS, SLICE, USERS, VALUE, K
+from components.core.columns import CHAMPION_VALUE, MEASURE, METRIC, MODEL, NUM_USERS, SLICE, USERS, VALUE, K
 from components.core.verdict import BeyondAccuracy, SliceResult
 
 METRICS_SCHEMA: Final = pa.schema(
@@ -15,6 +15,9 @@ METRICS_SCHEMA: Final = pa.schema(
         (NUM_USERS, pa.int64()),
         (CHAMPION_VALUE, pa.float64()),
     ]
+)
+SAMPLED: Final = pa.schema(
+    [(MODEL, pa.string()), (METRIC, pa.string()), (K, pa.int32()), (VALUE, pa.float64())]
 )
 _WORDS: Final = {SLICE: pa.string(), METRIC: pa.string(), USERS: pa.int64()}
 SLICES: Final = pa.schema([(name, _WORDS.get(name, pa.float64())) for name in SliceResult.model_fields])

@@ -14,9 +14,24 @@ from components.core.errors import InvalidInputError
 from components.metrics.ranking import cut_off, per_user
 from components.rec.csr import Csr
 from components.rec.ranking import hits, rank
+from components.rec.sequences.histories import Histories
 
 if TYPE_CHECKING:
     from components.rec.models.base import RankingModel
+
+
+@final
+@dataclass(frozen=True)
+class Past:
+    """What S users of a batch did before.
+
+    Attributes:
+        user_S: each once, ascending.
+        item_ST: the last items; `histories.NONE` in front of shorter histories.
+    """
+
+    user_S: Tensor
+    item_ST: Tensor
 
 
 @final
@@ -27,13 +42,16 @@ class PairBatch:
     Attributes:
         user: (B,) int64.
         item: (B,) int64.
+        past: of these users, for models that read histories.
     """
 
     user: Tensor
     item: Tensor
+    past: Past | None = None
 
     def __len__(self) -> int:
-        return len(self.user)
+        """Of what an epoch goes through: histories, or else pairs."""
+        return len(self.user if self.past is None else self.past.user_S)
 
 
 @final
@@ -45,6 +63,7 @@ class RankingData:
         user, item: (n,) int64, the train pairs in the dataset's order.
         train: the items of each user in train; what samplers and rankings leave out.
         valid: the items of each user in valid; may be empty.
+        histories: in the order of time, where they were asked for.
     """
 
     num_users: int
@@ -53,10 +72,18 @@ class RankingData:
     item: Tensor
     train: Csr
     valid: Csr
+    histories: Histories | None = None
 
     @classmethod
-    def load(cls, dataset: Path, device: torch.device) -> "RankingData":
-        """Read train, valid and the vocabularies' sizes from a dataset artifact."""
+    def load(cls, dataset: Path, device: torch.device, *, in_time: bool = False) -> "RankingData":
+        """Read train, valid and the vocabularies' sizes from a dataset artifact.
+
+        Args:
+            in_time: histories, too.
+
+        Raises:
+            InvalidInputError: nobody knows what came when.
+        """
         num_users = pq.read_metadata(dataset / "users.parquet").num_rows
         num_items = pq.read_metadata(dataset / "items.parquet").num_rows
         user, item = _pairs(dataset / "train.parquet", device)
@@ -67,10 +94,17 @@ class RankingData:
             item,
             train=Csr.from_pairs(user, item, num_users),
             valid=Csr.from_pairs(*_pairs(dataset / "valid.parquet", device), num_users),
+            histories=Histories.load(dataset, num_users, device) if in_time else None,
         )
 
     def __len__(self) -> int:
         return len(self.user)
+
+    @property
+    def in_time(self) -> Histories:
+        """The histories."""
+        assert self.histories is not None
+        return self.histories
 
     @property
     def popularity(self) -> Tensor:

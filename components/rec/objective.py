@@ -8,10 +8,13 @@ from torch import Tensor
 
 from components.core.hashing import derive_seed
 from components.core.recipe.ranking import NegativesConfig, RankingTraining, SamplerConfig
+from components.core.recipe.sequences import SEQUENCE_MODELS
 from components.rec.data import PairBatch, RankingData
+from components.rec.loop import TrainingData
 from components.rec.losses.base import PairwiseLoss
 from components.rec.models.base import BuildModel, Encoded, HopEncoded, RankingModel
 from components.rec.samplers.base import Mixed, NegativeSource, Sampler
+from components.rec.sequences.passes import SequencePasses
 
 
 @final
@@ -70,6 +73,13 @@ def build_model(training: RankingTraining, data: RankingData, seed: int) -> Rank
     build: BuildModel = training.model.load()
     generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
     return build(training.model, data, generator=generator).to(data.user.device)
+
+
+def passes_of(training: RankingTraining, data: RankingData) -> TrainingData:
+    """What an epoch goes through: pairs, or histories where the model reads them."""
+    if isinstance(training.model, SEQUENCE_MODELS):
+        return SequencePasses(training.model, data)
+    return data
 
 
 def build_negatives(config: NegativesConfig, data: RankingData) -> NegativeSource:

@@ -36,7 +36,7 @@ class RankingLearner(Learner):
         self._num_steps = 0
 
     def step(self, batch: PairBatch) -> None:
-        objective = self._objective_of(self.model.encode(self._dropout), batch)
+        objective = self._objective_of(self.model.encode(batch, self._dropout), batch)
         total = objective.loss_T[0] + self._training.l2 * objective.l2_T[0]
         self._optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]  # torch

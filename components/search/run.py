@@ -63,8 +63,8 @@ def _validated(params: AnyParams, result: SearchResult) -> dict[str, float]:
 
 def _load(params: AnyParams, dataset: Path) -> RankingData | FieldData:
     device = choose_device(params.training.device)
-    if params.task == "ranking":
-        return RankingData.load(dataset, device)
+    if isinstance(params, SearchParams):
+        return RankingData.load(dataset, device, in_time=params.training.reads_histories)
     data = FieldData.load(dataset, device)
     data.require_validation()
     return data

@@ -4,6 +4,15 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from components.core.recipe.sequences import (
+    SEQUENCE_MODELS,
+    Bert4Rec,
+    Blocks,
+    Caser,
+    Gru4Rec,
+    NextItNet,
+    SasRec,
+)
 from components.core.recipe.training import (
     AnyRetrainParams,
     Count,
@@ -57,7 +66,10 @@ class Ngcf(Strategy):
 
 
 GRAPH_MODELS = ("lightgcn", "ngcf")
-ModelConfig = Annotated[MatrixFactorization | LightGcn | Ngcf, Field(discriminator="kind")]
+ModelConfig = Annotated[
+    MatrixFactorization | LightGcn | Ngcf | Gru4Rec | Caser | NextItNet | SasRec | Bert4Rec | Blocks,
+    Field(discriminator="kind"),
+]
 
 
 # -- samplers (AutoSample, Table 2) --------------------------------------------------------------------
@@ -157,6 +169,9 @@ SamplerConfig = Annotated[AnySampler, Field(discriminator="kind")]
 NegativesConfig = Annotated[AnySampler | MixGcfMixer, Field(discriminator="kind")]
 
 
+STEPWISE_SAMPLERS = ("uniform", "popularity", "dns")  # look at a batch's users alone
+
+
 # -- losses ----------------------------------------------------------------------------------------------
 
 
@@ -167,7 +182,14 @@ class BprLoss(Strategy):
     kind: Literal["bpr"] = "bpr"
 
 
-LossConfig = BprLoss  # becomes a union on `kind` with the second loss
+class BceLoss(Strategy):
+    """Sampled binary cross-entropy, AMER eq. 7: −ln σ(positive) − Σ ln(1 − σ(negative))."""
+
+    implementation: ClassVar[str] = "components.rec.losses.bce:Bce"
+    kind: Literal["bce"] = "bce"
+
+
+LossConfig = Annotated[BprLoss | BceLoss, Field(discriminator="kind")]
 
 
 # -- training --------------------------------------------------------------------------------------------
@@ -180,7 +202,7 @@ class RankingTraining(EpochTraining):
     sampler: NegativesConfig = Field(
         default=UniformSampler(), description="where negatives come from; a search may replace it"
     )
-    loss: LossConfig = BprLoss()
+    loss: LossConfig = Field(default=BprLoss(), description="what compares positives with negatives")
     num_negatives: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=1, description="negatives for each positive"
     )
@@ -196,11 +218,22 @@ class RankingTraining(EpochTraining):
                 "sampler.kind is mixgcf, which mixes the hops of a graph: got model.kind "
                 f"{self.model.kind!r}, need one of {', '.join(GRAPH_MODELS)}"
             )
+        if self.reads_histories and self.sampler.kind not in STEPWISE_SAMPLERS:
+            raise ValueError(
+                f"sampler.kind: got {self.sampler.kind!r}, which looks at all users at every step, and "
+                f"model.kind {self.model.kind!r} reads all histories for that; need one of "
+                f"{', '.join(STEPWISE_SAMPLERS)}"
+            )
         if self.sampler.kind == "srns" and self.num_negatives > self.sampler.memory:
             raise ValueError(
                 f"num_negatives: got {self.num_negatives}, need at most sampler.memory, {self.sampler.memory}"
             )
         return self
+
+    @property
+    def reads_histories(self) -> bool:
+        """Whether the model needs to know what came when."""
+        return isinstance(self.model, SEQUENCE_MODELS)
 
 
 class RetrainParams(AnyRetrainParams):

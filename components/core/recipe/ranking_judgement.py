@@ -15,14 +15,25 @@ BeyondAccuracyName = Annotated[str, Field(pattern=r"^(coverage|gini|popularity)@
 _ENDS: Final = dict.fromkeys(("coverage", "gini", "popularity"), (0.0, 1.0))
 
 
+class Sampled(Config):
+    """Each test item is ranked among so many that its user has not met, drawn uniformly, too."""
+
+    negatives: Annotated[int, Field(ge=1, le=10_000)] = Field(default=100, description="items that are drawn")
+
+
 class RankingEvaluation(Evaluation):
-    """The recipe's `evaluation` section: full ranking over all items, no sampled candidates."""
+    """The recipe's `evaluation` section: full ranking over all items."""
 
     ks: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         default=(10, 20), description="cut-offs K of recall@K, ndcg@K, …"
     )
     mask: Literal["train", "train_valid"] = Field(
         default="train", description="the interactions left out of the ranking; train is the paper's"
+    )
+    sampled: Sampled | None = Field(
+        default=None,
+        description="rank among sampled items besides, as many papers do; told in the report, and never "
+        "decides",
     )
     user_block: Count = Field(default=2048, description="users ranked at a time; bounds the memory")
 

@@ -9,9 +9,9 @@ from components.core.recipe.base import expectations_of
 from components.core.recipe.epoch_recipe import EpochRecipe
 from components.core.recipe.prepare import Prepare, PrepareParams
 from components.core.recipe.quality import DATASET_TABLES, Bound, Quality
-from components.core.recipe.ranking import RankingTraining, RetrainParams
+from components.core.recipe.ranking import STEPWISE_SAMPLERS, RankingTraining, RetrainParams
 from components.core.recipe.ranking_judgement import EvaluateParams, RankingEvaluation, RankingPromotion
-from components.core.recipe.search import NoSearch, SearchConfig, SearchParams
+from components.core.recipe.search import AutoSample, NoSearch, SearchConfig, SearchParams
 from components.core.recipe.source import FilesSource, IngestParams, SessionsSource, Source, SyntheticSource
 from components.core.strategy import Config
 
@@ -50,9 +50,37 @@ class RankingRecipe(EpochRecipe):
         if split.kind == "temporal" and columns is not None and columns.timestamp is None:
             yield "prepare.split.kind: got 'temporal', which needs source.columns.timestamp"
         yield from self._unmeasurable()
+        if self.training.reads_histories:
+            yield from self._unreadable()
         if self.prepare.min_rating is not None and (columns is None or columns.rating is None):
             yield f"prepare.min_rating: got {self.prepare.min_rating}, which needs source.columns.rating"
         yield from super()._contradictions()
+
+    def _unreadable(self) -> Iterator[str]:
+        """What a model cannot do that reads histories."""
+        model, split = f"training.model.kind {self.training.model.kind!r} reads histories", self.prepare.split
+        source = self.source
+        if isinstance(source, SessionsSource):
+            yield f"source.kind: got 'sessions', which have no order in time; {model}"
+        if isinstance(source, FilesSource) and source.columns.timestamp is None and not source.ordered:
+            yield (
+                f"source.columns.timestamp: is not there; {model}, and needs it, or `source.format: {{kind: "
+                "adjacency, ordered: true}` where the items of a line stand in the order of time"
+            )
+        if split.kind == "random":
+            yield (
+                f"prepare.split.kind: got 'random', which asks about the past of what was read; {model}: "
+                "allowed are leave_one_out, temporal and given"
+            )
+        if self.evaluation.mask == "train":
+            yield f"evaluation.mask: got 'train'; {model}, those in valid too: need 'train_valid'"
+        if isinstance(self.search, AutoSample):
+            for number, sampler in enumerate(self.search.samplers):
+                if sampler.kind not in STEPWISE_SAMPLERS:
+                    yield (
+                        f"search.samplers.{number}.kind: got {sampler.kind!r}, which looks at all users at "
+                        f"every step; {model}: allowed are {', '.join(STEPWISE_SAMPLERS)}"
+                    )
 
     def _unmeasurable(self) -> Iterator[str]:
         """Bounds on measures of columns that the source has not."""

@@ -14,6 +14,7 @@ from components.core.recipe import EvaluateParams
 from components.core.verdict import BeyondAccuracy, Other, SliceResult, Verdict
 from components.evaluate.ancestry import CHALLENGER, CHAMPION, CHAMPION_DATASET
 from components.evaluate.ranking.baselines import answer_by_item_knn, answer_by_popularity
+from components.evaluate.ranking.sampled import grade_sampled
 from components.evaluate.ranking.scoring import (
     Exam,
     answer,
@@ -39,6 +40,7 @@ class Grades:
     Attributes:
         lists: model → (Q, K) rankings; `champion` only where there is one.
         metrics: model → metric → value of each user.
+        sampled: model → metric → mean among sampled items, where the recipe asks for it.
         learned: share of the test pairs that the champion has been trained on; None where nobody can tell.
     """
 
@@ -48,6 +50,7 @@ class Grades:
     metrics: Mapping[Name, Metrics]
     slices: Slices
     learned: float | None
+    sampled: Mapping[str, Mapping[str, float]]
 
     @property
     def others(self) -> dict[Other, Metrics]:
@@ -71,6 +74,7 @@ def grade_all(params: EvaluateParams, inputs: Mapping[str, Path], exam: Exam) ->
         known_Q = known_to(inputs[CHAMPION], exam)
         if CHAMPION_DATASET in inputs:
             learned = learned_share(exam, inputs[CHAMPION_DATASET])
+    sampled = params.evaluation.sampled
     lists["popularity"] = answer_by_popularity(exam, k)
     lists["item_knn"] = answer_by_item_knn(exam, k)
     return Grades(
@@ -80,6 +84,7 @@ def grade_all(params: EvaluateParams, inputs: Mapping[str, Path], exam: Exam) ->
         metrics={name: grade(top_QK, exam, ks) for name, top_QK in lists.items()},
         slices=read_slices(exam, known_Q),
         learned=learned,
+        sampled={} if sampled is None else grade_sampled(sampled, ks, inputs["model"], exam, params.seed),
     )
 
 

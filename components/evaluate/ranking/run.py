@@ -10,7 +10,7 @@ from components.core.stage import Context
 from components.core.verdict import VERDICT_FILE, Verdict
 from components.data.document import write_document
 from components.data.parquet import write_table
-from components.evaluate.ancestry import champion_version, read_ancestry
+from components.evaluate.ancestry import CHALLENGER, champion_version, read_ancestry
 from components.evaluate.ranking import tables
 from components.evaluate.ranking.judging import grade_all, reach_verdict
 from components.evaluate.ranking.report import Findings, render
@@ -41,15 +41,23 @@ def run(
     write_table(tables.per_user(grades), output / "per_user.parquet")
     write_table(tables.slices(verdict), output / "slices.parquet")
     write_table(tables.beyond_accuracy(verdict), output / "beyond_accuracy.parquet")
+    if grades.sampled:
+        write_table(tables.sampled(grades), output / "sampled.parquet")
     write_document(verdict.document(), output / VERDICT_FILE)
     write_document(lineage, output / "lineage.json")
     findings = Findings(
-        params=params, verdict=verdict, lineage=lineage, metrics=grades.metrics, inputs=inputs
+        params=params,
+        verdict=verdict,
+        lineage=lineage,
+        metrics=grades.metrics,
+        sampled=grades.sampled,
+        inputs=inputs,
     )
     (output / "report.html").write_text(render(findings), encoding="utf-8")
     logger.info("%s: %s", "promote" if verdict.promote else "do not promote", verdict.reason)
     _require_floors(verdict)
-    return {**grades.means, "promote": float(verdict.promote)}
+    sampled = {f"sampled_{name}": value for name, value in grades.sampled.get(CHALLENGER, {}).items()}
+    return {**grades.means, **sampled, "promote": float(verdict.promote)}
 
 
 def _require_floors(verdict: Verdict) -> None:

@@ -94,8 +94,8 @@ def grade(top_QK: Tensor, exam: Exam, ks: Sequence[int]) -> Metrics:
 
 def answer(model: Path, exam: Exam, k: int, block: int) -> Tensor:
     """(Q, k) rankings of a model that was trained on the exam's own dataset."""
-    user_ids, users_UD = _embeddings(model, "user", exam.popularity_I.device)
-    item_ids, items_ID = _embeddings(model, "item", exam.popularity_I.device)
+    user_ids, users_UD = embeddings(model, "user", exam.popularity_I.device)
+    item_ids, items_ID = embeddings(model, "item", exam.popularity_I.device)
     for name, found, expected in (
         ("user", user_ids, exam.user_ids),
         ("item", item_ids, exam.item_ids),
@@ -113,8 +113,8 @@ def answer_of_champion(model: Path, exam: Exam, k: int, block: int) -> Tensor:
     in today's train, over the items it knows. The same seen items are left out as for the challenger.
     """
     device = exam.popularity_I.device
-    user_ids, users_UD = _embeddings(model, "user", device)
-    item_ids, items_ID = _embeddings(model, "item", device)
+    user_ids, users_UD = embeddings(model, "user", device)
+    item_ids, items_ID = embeddings(model, "item", device)
     item_of_known, row_of_known = _shared(exam.item_ids, item_ids, device)
     row_of_user = _positions(exam.user_ids, user_ids, device)[exam.users]
     known_user = row_of_user >= 0
@@ -185,7 +185,8 @@ def _restrict(rows: Csr, items: Tensor, num_items: int) -> Csr:
     return Csr.from_pairs(rows.rows[kept], value[kept], rows.num_rows)
 
 
-def _embeddings(model: Path, name: str, device: torch.device) -> tuple[pa.Array, Tensor]:
+def embeddings(model: Path, name: str, device: torch.device) -> tuple[pa.Array, Tensor]:
+    """Raw ids and vectors of a model's users or items."""
     table = read_table(model / f"{name}_embeddings.parquet")
     vectors = table[columns.EMBEDDING].combine_chunks()
     flat = torch.from_numpy(vectors.flatten().to_numpy().copy())

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from components.core import columns
 from components.core.verdict import Verdict
-from components.data.evaluation import BEYOND_ACCURACY, SLICES
+from components.data.evaluation import BEYOND_ACCURACY, SAMPLED, SLICES
 from components.evaluate.ancestry import CHALLENGER, CHAMPION
 from components.evaluate.ranking.judging import Grades
 
@@ -25,6 +25,17 @@ def metrics(grades: Grades) -> pa.Table:
             ),
         }
     )
+
+
+def sampled(grades: Grades) -> pa.Table:
+    """The means among sampled items, one row a model and a metric."""
+    rows = [
+        {columns.MODEL: model, columns.METRIC: metric, columns.K: int(k), columns.VALUE: value}
+        for model, found in grades.sampled.items()
+        for name, value in found.items()
+        for metric, _, k in [name.partition("@")]
+    ]
+    return pa.Table.from_pylist(rows, schema=SAMPLED)
 
 
 def per_user(grades: Grades) -> pa.Table:

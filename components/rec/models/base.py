@@ -11,7 +11,7 @@ from torch.nn.functional import embedding
 
 from components.compiled import available
 from components.core.recipe.ranking import ModelConfig
-from components.rec.data import RankingData
+from components.rec.data import PairBatch, RankingData
 from components.rec.optimizers.base import Optimizer
 from components.rec.optimizers.dense import DenseAdam
 from components.rec.rows import RowModel, Side
@@ -95,17 +95,22 @@ class RankingModel(RowModel):
     """A model whose score is an inner product of encoded users and items."""
 
     @abstractmethod
-    def encode(self, dropout: torch.Generator | None = None) -> Encoded:
-        """Begin a step; graph propagation happens here.
+    def encode(self, batch: PairBatch | None = None, dropout: torch.Generator | None = None) -> Encoded:
+        """Begin a step; graph propagation and reading of histories happen here.
 
         Args:
+            batch: the step's positives; None where there is no step. Only who reads histories looks at it.
             dropout: randomness of dropout while training; None means no dropout.
         """
 
     @torch.no_grad()
     def tables(self) -> Tables:
-        """All users and items without dropout: what is ranked with, published and served."""
+        """All users and items without dropout: what valid is ranked with."""
         return self.encode().tables()
+
+    def published(self) -> Tables:
+        """What test is ranked with, and what is served; the same, but for who reads histories."""
+        return self.tables()
 
     def optimizer(self, learning_rate: float) -> Optimizer:
         """Adam in the form that suits the model's gradients. A model has one optimizer at a time."""

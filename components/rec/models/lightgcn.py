@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import embedding
 
 from components.core.recipe.ranking import LightGcn
-from components.rec.data import RankingData
+from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,
     Encoded,
@@ -41,7 +41,7 @@ class LightGcnModel(RankingModel):
         self._num_layers = config.num_layers
         self._graph = NormalizedGraph(data)
 
-    def encode(self, dropout: torch.Generator | None = None) -> Encoded:
+    def encode(self, batch: PairBatch | None = None, dropout: torch.Generator | None = None) -> Encoded:
         ego = Tables(self.users, self.items)
         if takes_kernels(self.users):
             return _LastHop(ego, self._graph, self._num_layers)

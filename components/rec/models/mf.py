@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from components.core.recipe.ranking import MatrixFactorization
-from components.rec.data import RankingData
+from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,
     Encoded,
@@ -36,7 +36,7 @@ class MatrixFactorizationModel(RankingModel):
         self.items = normal_embedding(data.num_items, config.dim, config.init_std, generator)
         self._deferred: DeferredAdam | None = None
 
-    def encode(self, dropout: torch.Generator | None = None) -> Encoded:
+    def encode(self, batch: PairBatch | None = None, dropout: torch.Generator | None = None) -> Encoded:
         if self._deferred is not None:
             return _RowsEncoded(self.users, self.items, self._deferred)
         tables = Tables(self.users, self.items)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, leaky_relu, normalize
 
 from components.core.recipe.ranking import Ngcf
-from components.rec.data import RankingData
+from components.rec.data import PairBatch, RankingData
 from components.rec.models.base import (
     USER_AND_ITEM_ROWS,
     Encoded,
@@ -55,7 +55,7 @@ class NgcfModel(RankingModel):
         self._config = config
         self._graph = NormalizedGraph(data)
 
-    def encode(self, dropout: torch.Generator | None = None) -> Encoded:
+    def encode(self, batch: PairBatch | None = None, dropout: torch.Generator | None = None) -> Encoded:
         rate = 0.0 if dropout is None else self._config.message_dropout
         seeds = draw_seeds(len(self._config.layer_dims), dropout) if dropout is not None and rate else None
         weights = list(zip(self.neighbor_weights, self.product_weights, strict=True))

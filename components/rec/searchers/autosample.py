@@ -17,7 +17,7 @@ from components.rec.gumbel import drawn, gumbel_softmax, logit_gradient
 from components.rec.learner import Learner
 from components.rec.loop import Schedule, fit
 from components.rec.models.base import Encoded, RankingModel
-from components.rec.objective import PairwiseObjective, build_model, build_sampler
+from components.rec.objective import PairwiseObjective, build_model, build_sampler, passes_of
 from components.rec.optimizers.dense import DenseAdam
 from components.rec.samplers.base import Sampler
 from components.rec.searchers.base import SearchResult
@@ -32,7 +32,8 @@ def search(
     model = build_model(training, data, seed)
     learner = AutoSampleLearner(config, training, data, model, seed)
     schedule = Schedule.of(training, epochs=config.epochs, patience=config.patience)
-    trajectory = fit(learner, data, schedule, seed=seed, checkpoint=checkpoint, name="search")
+    passes = passes_of(training, data)
+    trajectory = fit(learner, passes, schedule, seed=seed, checkpoint=checkpoint, name="search")
     best = trajectory.history[trajectory.best_epoch - 1]
     alpha = {sampler.kind: best[ALPHA + sampler.kind] for sampler in config.samplers}
     chosen = max(config.samplers, key=lambda sampler: alpha[sampler.kind])  # the first of equals
@@ -84,7 +85,7 @@ class AutoSampleLearner(Learner):
         return self._config.temperature.at(self._step)
 
     def step(self, batch: PairBatch) -> None:
-        encoded = self.model.encode(self._generators["dropout"])
+        encoded = self.model.encode(batch, self._generators["dropout"])
         negatives = [self._negatives(sampler, encoded, batch) for sampler in self._samplers]
         objective = self._objective(encoded, batch, torch.stack(negatives, dim=1))
         loss_T = objective.loss_T.detach()

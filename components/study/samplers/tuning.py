@@ -152,7 +152,7 @@ def _validated(recipe: RankingRecipe, dataset: Path, trial: optuna.Trial) -> flo
 
     keep_large_buffers()
     training, search = recipe.training, recipe.search
-    data = RankingData.load(dataset, choose_device(training.device))
+    data = RankingData.load(dataset, choose_device(training.device), in_time=training.reads_histories)
     model = build_model(training, data, recipe.training_seed)
     learner: Learner = (
         AutoSampleLearner(search, training, data, model, recipe.training_seed)

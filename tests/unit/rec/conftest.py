@@ -5,12 +5,13 @@ import torch
 
 from components.rec.csr import Csr
 from components.rec.data import RankingData
+from components.rec.sequences.histories import Histories
 
 
 def make_data(
     num_users: int, num_items: int, pairs: list[tuple[int, int]], valid: list[tuple[int, int]]
 ) -> RankingData:
-    """`RankingData` from explicit pairs."""
+    """`RankingData` from explicit pairs; a user's history is in their order."""
     user, item = (torch.tensor(column, dtype=torch.int64) for column in zip(*sorted(pairs), strict=True))
     empty = torch.zeros(0, dtype=torch.int64)
     valid_user, valid_item = (
@@ -25,7 +26,15 @@ def make_data(
         item,
         train=Csr.from_pairs(user, item, num_users),
         valid=Csr.from_pairs(valid_user, valid_item, num_users),
+        histories=Histories(in_order(pairs, num_users), in_order([*pairs, *valid], num_users)),
     )
+
+
+def in_order(pairs: list[tuple[int, int]], num_users: int) -> Csr:
+    """The items of each user as they come."""
+    items = [[item for user, item in pairs if user == one] for one in range(num_users)]
+    offsets = torch.tensor([0, *(len(row) for row in items)]).cumsum(0)
+    return Csr(offsets, torch.tensor([item for row in items for item in row], dtype=torch.int64))
 
 
 @pytest.fixture

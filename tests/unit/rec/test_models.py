@@ -71,7 +71,10 @@ def test_ngcf_dropout_keeps_the_mean_and_needs_a_generator(clustered: RankingDat
     model = build_model(RankingTraining(model=config), clustered, seed=1)
     plain = model.tables().items[:, 6:]
     dropped = torch.stack(
-        [model.encode(torch.Generator().manual_seed(seed)).tables().items[:, 6:] for seed in range(400)]
+        [
+            model.encode(dropout=torch.Generator().manual_seed(seed)).tables().items[:, 6:]
+            for seed in range(400)
+        ]
     )
     assert (dropped == 0).float().mean().item() == pytest.approx(0.5, abs=0.02)
     assert torch.allclose(dropped.mean(dim=0), plain, atol=float(plain.abs().max()) / 5)

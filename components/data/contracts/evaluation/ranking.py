@@ -13,6 +13,7 @@ from components.core.columns import (
     CHAMPION_VALUE,
     MEASURE,
     METRIC,
+    MODEL,
     NEW,
     NUM_RELEVANT,
     NUM_TAIL,
@@ -33,7 +34,7 @@ from components.data.contracts.agreement import TOLERANCE, near
 from components.data.contracts.examination import Examination, Fact
 from components.data.contracts.expectations import between, in_set, not_null, row_count, unique
 from components.data.contracts.vocabulary import raw_id_type
-from components.data.evaluation import BEYOND_ACCURACY, METRICS_SCHEMA, SLICES
+from components.data.evaluation import BEYOND_ACCURACY, METRICS_SCHEMA, SAMPLED, SLICES
 from components.metrics.beyond_accuracy import MEASURES
 from components.metrics.decision import LEARNED, promoted
 from components.metrics.promotion import floors, judge
@@ -91,6 +92,17 @@ def validate(output: Path, params: EvaluateParams, inputs: Mapping[str, Path], d
         in_set(K, params.evaluation.ks),
         *(between(model, 0, 1) for model in BeyondAccuracy.model_fields),
     ])  # fmt: skip
+    if params.evaluation.sampled is not None:
+        sampled = exam.table("sampled.parquet", SAMPLED)
+        exam.expect("sampled.parquet", sampled.to_pandas(), [
+            row_count(*(4 * len(params.evaluation.ks),) * 2),
+            unique(MODEL, METRIC, K),
+            in_set(MODEL, ("challenger", "popularity")),
+            in_set(METRIC, ("hit_ratio", "ndcg")),
+            in_set(K, params.evaluation.ks),
+            not_null(VALUE),
+            between(VALUE, 0, 1),
+        ])  # fmt: skip
     exam.require()  # what follows compares them
     names = [f"{metric}@{k}" for metric, k in zip(metrics[METRIC], metrics[K], strict=True)]
     means = dict(zip(names, metrics[VALUE], strict=True))

@@ -120,6 +120,19 @@ def beyond_accuracy_table(findings: Findings) -> Table:
     return Table(caption="Beyond accuracy", header=[*head, *(["bounds"] if bounds else [])], rows=rows)
 
 
+def sampled_table(findings: Findings) -> Table | None:
+    """Means among sampled items, where the recipe asks for them."""
+    config = findings.params.evaluation.sampled
+    if config is None:
+        return None
+    models = findings.sampled
+    rows = [
+        [metric_name(name), *(or_dash(found[name]) for found in models.values())]
+        for name in sorted(models["challenger"], key=metric_order)
+    ]
+    return Table(caption=f"Among {config.negatives} sampled items", header=["metric", *models], rows=rows)
+
+
 def _guardrails(findings: Findings) -> tuple[Guardrail, ...]:
     return findings.params.promotion.guardrails if findings.verdict.rule == "champion" else ()
 

@@ -19,12 +19,14 @@ class Findings(AnyFindings):
 
     Attributes:
         metrics: model → metric name → value of each test user.
+        sampled: model → metric name → mean among sampled items; empty where the recipe does not ask for it.
     """
 
     wording = WORDING
     params: EvaluateParams
     verdict: Verdict
     metrics: Mapping[Name, Metrics]
+    sampled: Mapping[str, Mapping[str, float]]
 
     @property
     def challenger(self) -> Metrics:

@@ -26,6 +26,7 @@ class Sections:
     slices: Table
     slice_notes: Sequence[tuple[str, str]]
     beyond_accuracy: Table
+    sampled: Table | None
     data_charts: Sequence[Chart]
     data_tables: Sequence[Table]
 
@@ -41,6 +42,7 @@ def build_sections(findings: Findings) -> Sections:
         slices=comparison.slice_table(findings),
         slice_notes=comparison.slice_notes(findings),
         beyond_accuracy=comparison.beyond_accuracy_table(findings),
+        sampled=comparison.sampled_table(findings),
         data_charts=list(data.data_charts(findings)),
         data_tables=list(data.data_tables(findings)),
     )

@@ -1,0 +1,1 @@
+"""Models whose users are what they did, in the order of time."""

@@ -1,0 +1,103 @@
+"""Residual blocks of a normalisation, a layer and an activation (AMER eq. 3)."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, silu
+
+from components.core.recipe.sequences import ActivationName, Block, Blocks, LayerName
+from components.rec.data import RankingData
+from components.rec.sequences.drawing import xavier
+from components.rec.sequences.layers import (
+    AveragePooling,
+    Convolution,
+    Layer,
+    MaxPooling,
+    Recurrence,
+    SelfAttention,
+    Zero,
+    clear,
+)
+from components.rec.sequences.model import SequenceModel
+
+ACTIVATIONS: Final[Mapping[ActivationName, Callable[[Tensor], Tensor]]] = {
+    "relu": torch.relu,
+    "gelu": gelu,
+    "swish": silu,
+    "identity": lambda state: state,
+}
+_OFFSETS: Final[Mapping[LayerName, tuple[int, ...]]] = {
+    "conv1": (0,),
+    "conv3": (-1, 0, 1),
+    "dilated3": (-2, 0, 2),
+    "dilated5": (-4, -2, 0, 2, 4),
+    "dilated7": (-6, -4, -2, 0, 2, 4, 6),
+    "average3": (-1, 0, 1),
+    "max3": (-1, 0, 1),
+}
+
+
+def build_layer(name: LayerName, dim: int, *, generator: torch.Generator) -> Layer:
+    """A layer of the choice blocks with fresh weights."""
+    if name == "zero":
+        return Zero()
+    if name == "gru":
+        return Recurrence(dim, both=True, generator=generator)
+    if name in {"attention2", "attention4"}:
+        return SelfAttention(dim, int(name[-1]), causal=False, generator=generator)
+    if name == "average3":
+        return AveragePooling(_OFFSETS[name])
+    if name == "max3":
+        return MaxPooling(_OFFSETS[name])
+    return Convolution(dim, _OFFSETS[name], generator=generator)
+
+
+@final
+class ChoiceBlock(nn.Module):
+    """What a block may consist of: the weights of one normalisation and of several layers.
+
+    Args:
+        layers: to choose from.
+    """
+
+    def __init__(self, dim: int, layers: tuple[LayerName, ...], *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.layers = nn.ModuleDict({name: build_layer(name, dim, generator=generator) for name in layers})
+
+    def forward(self, state_STK: Tensor, there_ST: Tensor, block: Block) -> Tensor:
+        """Hₗ = Act(Layer(Norm(Hₗ₋₁))) + Hₗ₋₁."""
+        if block.layer == "zero":
+            return state_STK
+        normed = clear(self.norm(state_STK), there_ST) if block.norm == "layer" else state_STK
+        return clear(
+            ACTIVATIONS[block.activation](self.layers[block.layer](normed, there_ST)) + state_STK, there_ST
+        )
+
+
+def summary(state_STK: Tensor) -> Tensor:
+    """(S, 2K) the sum over the places and the last one (AMER §2.1, stage 1, without a target)."""
+    return torch.cat([state_STK.sum(dim=1), state_STK[:, -1]], dim=1)
+
+
+@final
+class BlocksModel(SequenceModel):
+    """A stack of given blocks. Weights have the names that they have in the search's one-shot model."""
+
+    def __init__(self, config: Blocks, data: RankingData, *, generator: torch.Generator) -> None:
+        super().__init__(config, data, generator=generator)
+        self._chosen = config.blocks
+        self.blocks = nn.ModuleList(
+            ChoiceBlock(config.dim, (block.layer,), generator=generator) for block in config.blocks
+        )
+        self.output = nn.Parameter(xavier(2 * config.dim, config.dim, generator))  # W of eq. 7
+
+    def read(
+        self, embedded_STK: Tensor, there_ST: Tensor, user_S: Tensor, dropout: torch.Generator | None
+    ) -> Tensor:
+        state_STK = embedded_STK
+        for block, chosen in zip(self.blocks, self._chosen, strict=True):
+            state_STK = block(state_STK, there_ST, chosen)
+        return summary(state_STK) @ self.output
