@@ -294,3 +294,58 @@ def test_places(monkeypatch, tmp_path):
     assert absolute_uri("file:///x") == "/x"
     monkeypatch.setenv("RECLOOP_WORKSPACE", "")  # set, but empty: as if it were not
     assert build().workspace_uri == f"{tmp_path}/workspace"
+
+
+SEQUENCE = (
+    "training.model={kind: sasrec}",
+    "prepare.split={kind: leave_one_out}",
+    "evaluation.mask=train_valid",
+)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ((), "source.columns.timestamp: is not there"),
+        (("prepare.split={kind: random}",), "prepare.split.kind: got 'random', which asks about the past"),
+        (
+            ("evaluation.mask=train",),
+            "evaluation.mask: got 'train'; training.model.kind 'sasrec' reads histories",
+        ),
+        (
+            ("training.sampler={kind: aobpr}",),
+            "sampler.kind: got 'aobpr', which looks at all users at every step",
+        ),
+        (
+            ("search={kind: autosample, samplers: [{kind: uniform}, {kind: srns}]}",),
+            "search.samplers.1.kind: got 'srns', which looks at all users at every step",
+        ),
+    ],
+)
+def test_what_models_cannot_do_that_read_histories(overrides, told):
+    times = () if not overrides else ("source.columns.timestamp=t",)
+    with pytest.raises(InvalidInputError, match=re.escape(told)):
+        build(*SEQUENCE, *times, *overrides)
+
+
+def test_what_models_can_do_that_read_histories():
+    assert build(*SEQUENCE, "source.columns.timestamp=t").training.reads_histories
+    ordered = "source={kind: files, path: a.txt, format: {kind: adjacency, ordered: true}}"
+    assert build(ordered, *SEQUENCE, "search={kind: autosample}").training.reads_histories
+    assert not build().training.reads_histories
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("{kind: sasrec, dim: 6, num_heads: 4}", "num_heads: got 4, need a divisor of dim, 6"),
+        (
+            "{kind: blocks, dim: 6, blocks: [{layer: zero}, {layer: attention4}]}",
+            "blocks: number 2 is 'attention4'",
+        ),
+        ("{kind: blocks, blocks: [{layer: conv9}]}", "training.model.blocks.0.layer: got 'conv9'"),
+    ],
+)
+def test_sequence_models_that_cannot_be_built(model, told):
+    with pytest.raises(InvalidInputError, match=re.escape(told)):
+        build(*SEQUENCE, "source.columns.timestamp=t", f"training.model={model}")
