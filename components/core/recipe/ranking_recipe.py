@@ -11,7 +11,8 @@ from components.core.recipe.prepare import Prepare, PrepareParams
 from components.core.recipe.quality import DATASET_TABLES, Bound, Quality
 from components.core.recipe.ranking import STEPWISE_SAMPLERS, RankingTraining, RetrainParams
 from components.core.recipe.ranking_judgement import EvaluateParams, RankingEvaluation, RankingPromotion
-from components.core.recipe.search import AutoSample, NoSearch, SearchConfig, SearchParams
+from components.core.recipe.search import AmerForSequences, AutoSample, NoSearch, SearchConfig, SearchParams
+from components.core.recipe.sequences import PARTS_OF_LAYERS, Blocks
 from components.core.recipe.source import FilesSource, IngestParams, SessionsSource, Source, SyntheticSource
 from components.core.strategy import Config
 
@@ -52,6 +53,8 @@ class RankingRecipe(EpochRecipe):
         yield from self._unmeasurable()
         if self.training.reads_histories:
             yield from self._unreadable()
+        if isinstance(self.search, AmerForSequences):
+            yield from self._unsearchable(self.search)
         if self.prepare.min_rating is not None and (columns is None or columns.rating is None):
             yield f"prepare.min_rating: got {self.prepare.min_rating}, which needs source.columns.rating"
         yield from super()._contradictions()
@@ -81,6 +84,20 @@ class RankingRecipe(EpochRecipe):
                         f"search.samplers.{number}.kind: got {sampler.kind!r}, which looks at all users at "
                         f"every step; {model}: allowed are {', '.join(STEPWISE_SAMPLERS)}"
                     )
+
+    def _unsearchable(self, search: AmerForSequences) -> Iterator[str]:
+        """What a search for blocks cannot do."""
+        model, sampler = self.training.model, self.training.sampler
+        if not isinstance(model, Blocks):
+            yield f"training.model.kind: got {model.kind!r}, need 'blocks', as search.kind is 'amer'"
+        elif any(model.dim % PARTS_OF_LAYERS.get(layer, 1) for layer in search.layers):
+            parts = max(PARTS_OF_LAYERS.get(layer, 1) for layer in search.layers)
+            yield f"training.model.dim: got {model.dim}, need a multiple of {parts} for search.layers"
+        if sampler.kind not in {"uniform", "popularity"}:
+            yield (
+                f"training.sampler.kind: got {sampler.kind!r}, which looks at a model, and search.kind "
+                "'amer' trains many at once: allowed are uniform, popularity"
+            )
 
     def _unmeasurable(self) -> Iterator[str]:
         """Bounds on measures of columns that the source has not."""

@@ -1,6 +1,6 @@
 """The search that decides parts of the training section."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,6 +18,7 @@ from components.core.recipe.ranking import (
     SamplerConfig,
     UniformSampler,
 )
+from components.core.recipe.sequences import ActivationName, LayerName, NormName
 from components.core.recipe.stream import AutoEmb, Darts, Esapn, StreamTraining
 from components.core.recipe.training import Count, EpochTraining, NonNegative, Positive, Training
 from components.core.strategy import Config, Strategy, Unkeyed
@@ -134,6 +135,51 @@ class Bohb(Strategy):
         return self
 
 
+class FineTune(Config):
+    """How a child goes on from the shared weights."""
+
+    learning_rate: Positive = Field(default=1e-6, description="Adam's")  # AMER §3.2
+    epochs: Count = Field(default=10, description="of each child")
+
+
+class AmerForSequences(Strategy):
+    """AMER's step 1 (§2.3): which residual blocks read histories best. One model holds the weights of all
+    choices; random children are looked at on them, and the best fine-tuned."""
+
+    implementation: ClassVar[str] = "components.rec.searchers.amer.sequences:search"
+    kind: Literal["amer"] = "amer"
+    num_blocks: Count = Field(default=6, description="residual blocks; those of layer `zero` are passed by")
+    norms: Annotated[tuple[NormName, ...], Field(min_length=1)] = Field(
+        default=get_args(NormName), description="normalisations to choose from"
+    )
+    layers: Annotated[tuple[LayerName, ...], Field(min_length=1)] = Field(
+        default=get_args(LayerName), description="layers to choose from"
+    )
+    activations: Annotated[tuple[ActivationName, ...], Field(min_length=1)] = Field(
+        default=get_args(ActivationName), description="activations to choose from"
+    )
+    learning_rate: Positive = Field(default=1e-3, description="of the shared weights; one cosine to zero")
+    epochs: Count = Field(default=100, description="passes of the one-shot training")
+    patience: Count = Field(
+        default=10, description="it ends after so many validations without a better mean of the probes"
+    )
+    probes: Count = Field(default=8, description="children whose mean says how good the shared weights are")
+    children: Count = Field(default=2000, description="random children that are looked at")
+    users: Count = Field(default=1024, description="with interactions in valid, by whom they are looked at")
+    top: Count = Field(default=5, description="children that are fine-tuned")
+    fine_tune: FineTune = FineTune()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in ("norms", "layers", "activations"):
+            options = getattr(self, name)
+            if len(set(options)) < len(options):
+                raise ValueError(f"{name}: got {list(options)}, need each at most once")
+        if self.top > self.children:
+            raise ValueError(f"top: got {self.top}, need at most children, {self.children}")
+        return self
+
+
 class FromPolicy(Strategy):
     """No search: the policy of another one, of another model or other data, is taken as it is (§3.5 of
     AutoLoss). What it decided is frozen; its weights W′ stay where they are."""
@@ -143,7 +189,7 @@ class FromPolicy(Strategy):
     uri: Annotated[str, Unkeyed()] = Field(description="of a finished policy artifact")
 
 
-SearchConfig = Annotated[NoSearch | AutoSample | FromPolicy, Field(discriminator="kind")]
+SearchConfig = Annotated[NoSearch | AutoSample | AmerForSequences | FromPolicy, Field(discriminator="kind")]
 StreamSearch = Annotated[NoSearch | Esapn | Darts | AutoEmb | FromPolicy, Field(discriminator="kind")]
 ClassifierSearch = Annotated[NoSearch | AutoLoss | Bohb | FromPolicy, Field(discriminator="kind")]
 

@@ -1,5 +1,6 @@
 """Models that read what a user did, in the order of time."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ LayerName = Literal[
     "conv1", "conv3", "dilated3", "dilated5", "dilated7", "average3", "max3", "gru", "attention2",
     "attention4", "zero",
 ]  # fmt: skip
+PARTS_OF_LAYERS: Mapping[LayerName, int] = {"attention2": 2, "attention4": 4, "gru": 2}  # divide dim
 NormName = Literal["layer", "none"]
 ActivationName = Literal["relu", "gelu", "swish", "identity"]
 
@@ -107,10 +109,10 @@ class Blocks(AnySequenceModel):
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
         for number, block in enumerate(self.blocks, start=1):
-            heads = {"attention2": 2, "attention4": 4, "gru": 2}.get(block.layer, 1)
-            if self.dim % heads:
+            parts = PARTS_OF_LAYERS.get(block.layer, 1)
+            if self.dim % parts:
                 raise ValueError(
-                    f"blocks: number {number} is {block.layer!r}, whose {heads} parts do not divide dim, "
+                    f"blocks: number {number} is {block.layer!r}, whose {parts} parts do not divide dim, "
                     f"{self.dim}"
                 )
         return self

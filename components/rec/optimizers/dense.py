@@ -18,6 +18,11 @@ class DenseAdam(Optimizer):
             list(parameters), lr=learning_rate, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True
         )
 
+    def rate(self, learning_rate: float) -> None:
+        """Of the steps to come."""
+        for group in self._adam.param_groups:
+            group["lr"] = learning_rate
+
     def zero_grad(self) -> None:
         self._adam.zero_grad(set_to_none=True)
 

@@ -1,13 +1,13 @@
 """Residual blocks of a normalisation, a layer and an activation (AMER eq. 3)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
-from components.core.recipe.sequences import ActivationName, Block, Blocks, LayerName
+from components.core.recipe.sequences import ActivationName, Block, Blocks, LayerName, NormName
 from components.rec.data import RankingData
 from components.rec.sequences.drawing import xavier
 from components.rec.sequences.layers import (
@@ -56,25 +56,30 @@ def build_layer(name: LayerName, dim: int, *, generator: torch.Generator) -> Lay
 
 @final
 class ChoiceBlock(nn.Module):
-    """What a block may consist of: the weights of one normalisation and of several layers.
+    """What a block may consist of: the weights of a normalisation and of one or several layers.
 
     Args:
         layers: to choose from.
+        norm: whether normalisation may be chosen.
     """
 
-    def __init__(self, dim: int, layers: tuple[LayerName, ...], *, generator: torch.Generator) -> None:
+    def __init__(
+        self, dim: int, layers: tuple[LayerName, ...], *, norm: bool, generator: torch.Generator
+    ) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim)
+        self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
         self.layers = nn.ModuleDict({name: build_layer(name, dim, generator=generator) for name in layers})
 
     def forward(self, state_STK: Tensor, there_ST: Tensor, block: Block) -> Tensor:
         """Hₗ = Act(Layer(Norm(Hₗ₋₁))) + Hₗ₋₁."""
         if block.layer == "zero":
             return state_STK
-        normed = clear(self.norm(state_STK), there_ST) if block.norm == "layer" else state_STK
-        return clear(
-            ACTIVATIONS[block.activation](self.layers[block.layer](normed, there_ST)) + state_STK, there_ST
-        )
+        out = self.layers[block.layer](self.normed(state_STK, there_ST, block.norm), there_ST)
+        return clear(ACTIVATIONS[block.activation](out) + state_STK, there_ST)
+
+    def normed(self, state_STK: Tensor, there_ST: Tensor, norm: NormName) -> Tensor:
+        """Norm(Hₗ₋₁)."""
+        return clear(self.norm(state_STK), there_ST) if norm == "layer" else state_STK
 
 
 def summary(state_STK: Tensor) -> Tensor:
@@ -84,20 +89,41 @@ def summary(state_STK: Tensor) -> Tensor:
 
 @final
 class BlocksModel(SequenceModel):
-    """A stack of given blocks. Weights have the names that they have in the search's one-shot model."""
+    """A stack of given blocks.
 
-    def __init__(self, config: Blocks, data: RankingData, *, generator: torch.Generator) -> None:
+    Args:
+        choices: where given, every block has the weights of all these layers (a one-shot model), under the
+            names that they have in a model with one of them.
+    """
+
+    def __init__(
+        self,
+        config: Blocks,
+        data: RankingData,
+        *,
+        generator: torch.Generator,
+        choices: tuple[LayerName, ...] = (),
+    ) -> None:
         super().__init__(config, data, generator=generator)
         self._chosen = config.blocks
         self.blocks = nn.ModuleList(
-            ChoiceBlock(config.dim, (block.layer,), generator=generator) for block in config.blocks
+            ChoiceBlock(
+                config.dim,
+                choices or (block.layer,),
+                norm=bool(choices) or (block.norm == "layer" and block.layer != "zero"),
+                generator=generator,
+            )
+            for block in config.blocks
         )
         self.output = nn.Parameter(xavier(2 * config.dim, config.dim, generator))  # W of eq. 7
 
     def read(
         self, embedded_STK: Tensor, there_ST: Tensor, user_S: Tensor, dropout: torch.Generator | None
     ) -> Tensor:
-        state_STK = embedded_STK
-        for block, chosen in zip(self.blocks, self._chosen, strict=True):
-            state_STK = block(state_STK, there_ST, chosen)
+        return self.follow(self._chosen, embedded_STK, there_ST)
+
+    def follow(self, path: Sequence[Block], state_STK: Tensor, there_ST: Tensor) -> Tensor:
+        """(S, K) the vectors that the blocks of a child make of embedded histories."""
+        for choices, block in zip(self.blocks, path, strict=True):
+            state_STK = choices(state_STK, there_ST, block)
         return summary(state_STK) @ self.output

@@ -27,6 +27,8 @@ class SequenceModel(RankingModel):
 
     Attributes:
         items: (I, K).
+        max_length: of what is read of a history.
+        dropout: share of the input that is dropped in training.
     """
 
     rows: ClassVar[Mapping[str, Side]] = MappingProxyType({"items": "item"})
@@ -35,7 +37,7 @@ class SequenceModel(RankingModel):
         super().__init__()
         self.items = nn.Parameter(uniform((data.num_items, config.dim), _SPREAD, generator))
         self.max_length = config.max_length
-        self._dropout = config.dropout
+        self.dropout = config.dropout
         self._histories = data.in_time
 
     @abstractmethod
@@ -55,7 +57,7 @@ class SequenceModel(RankingModel):
         """(S, K) of some histories; `NONE` stands in front of shorter ones."""
         there_ST = item_ST != NONE
         embedded_STK = embedding(item_ST.clamp(min=0), self.items) * there_ST[:, :, None]
-        return self.read(drop(embedded_STK, self._dropout, dropout), there_ST, user_S, dropout)
+        return self.read(drop(embedded_STK, self.dropout, dropout), there_ST, user_S, dropout)
 
     def encode(self, batch: PairBatch | None = None, dropout: torch.Generator | None = None) -> Encoded:
         if batch is None:

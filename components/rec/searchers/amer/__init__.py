@@ -1,0 +1,1 @@
+"""AMER: architectures by one-shot search (Zhao et al. 2020)."""

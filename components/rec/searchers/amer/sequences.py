@@ -1,0 +1,143 @@
+"""AMER's step 1: residual blocks for histories (AMER-1)."""
+
+from typing import Any
+
+import torch
+
+from components.core.checkpoint import Checkpoint
+from components.core.hashing import derive_seed
+from components.core.policy import Policy
+from components.core.recipe.ranking import RankingTraining
+from components.core.recipe.search import AmerForSequences
+from components.core.recipe.sequences import Blocks
+from components.rec.data import RankingData
+from components.rec.loop import Fit, Schedule, fit
+from components.rec.objective import build_model, passes_of
+from components.rec.ranking_learner import RankingLearner
+from components.rec.searchers.amer.children import measure_children, told
+from components.rec.searchers.amer.oneshot import OneShotLearner, ProbedPasses
+from components.rec.searchers.amer.paths import Path, random_paths
+from components.rec.searchers.base import SearchResult
+from components.rec.sequences.blocks import BlocksModel
+from components.rec.sequences.passes import SequencePasses
+
+
+def search(
+    config: AmerForSequences,
+    training: RankingTraining,
+    data: RankingData,
+    *,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> SearchResult:
+    """Train a one-shot model, look at random children on its weights, and fine-tune the best of them. The one
+    that then validates best is the policy, its weights are W′ (AMER §2.3, step 1)."""
+    assert isinstance(training.model, Blocks)
+    children = torch.Generator().manual_seed(derive_seed(seed, "search", "children"))
+    user_S = _some_users(config, data, children)
+    probes = random_paths(config, config.probes, children)
+    model = _one_shot(config, training.model, data, seed)
+    trajectory = _train(
+        config,
+        training,
+        data,
+        model,
+        ProbedPasses(_passes(training, data), data, user_S, probes),
+        seed,
+        checkpoint,
+    )
+    model.load_state_dict(trajectory.weights)
+
+    paths = random_paths(config, config.children, children)
+    shared = dict(zip(paths, measure_children(model, paths, data, user_S, training.metric), strict=True))
+    best = sorted(paths, key=lambda path: -shared[path])[: config.top]  # of equals the one that came first
+    tuned = [
+        _fine_tune(config, training, data, model, path, seed, checkpoint.part(f"child-{number}", ""))
+        for number, path in enumerate(best)
+    ]
+    place = max(range(len(best)), key=lambda number: tuned[number].best_value)
+    policy = Policy(
+        kind=config.kind,
+        patch={"model.blocks": _document(best[place])},
+        decision={
+            "child": told(best[place]),
+            "children": len(paths),
+            "users": len(user_S),
+            "best": [
+                {"child": told(path), "shared": shared[path], "fine_tuned": fitted.best_value}
+                for path, fitted in zip(best, tuned, strict=True)
+            ],
+            training.metric: tuned[place].best_value,
+        },
+        best_epoch=trajectory.best_epoch,
+        epochs=trajectory.epochs,
+    )
+    return SearchResult(policy, trajectory, tuned[place].weights)
+
+
+def _train(
+    config: AmerForSequences,
+    training: RankingTraining,
+    data: RankingData,
+    model: BlocksModel,
+    passes: ProbedPasses,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> Fit:
+    per_epoch = -(-len(passes) // training.batch_size)
+    learner = OneShotLearner(config, training, data, model, per_epoch * config.epochs, seed)
+    schedule = Schedule.of(training, epochs=config.epochs, patience=config.patience)
+    return fit(learner, passes, schedule, seed=seed, checkpoint=checkpoint, name="search")
+
+
+def _fine_tune(
+    config: AmerForSequences,
+    training: RankingTraining,
+    data: RankingData,
+    model: BlocksModel,
+    path: Path,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> Fit:
+    """A child that goes on from the shared weights; where it gets no better, it is what it was."""
+    small = config.fine_tune
+    section = training.model_copy(
+        update={
+            "model": training.model.model_copy(update={"blocks": path}),
+            "learning_rate": small.learning_rate,
+        }
+    )
+    child = build_model(section, data, seed)
+    weights = model.state_dict()
+    child.load_state_dict({name: weights[name] for name in child.state_dict()})
+    schedule = Schedule.of(section, epochs=small.epochs, patience=small.epochs, from_start=True)
+    learner = RankingLearner(section, data, child, seed)
+    return fit(
+        learner, passes_of(section, data), schedule, seed=seed, checkpoint=checkpoint, name="fine-tuning"
+    )
+
+
+def _one_shot(config: AmerForSequences, model: Blocks, data: RankingData, seed: int) -> BlocksModel:
+    """All layers of all blocks; what it is made of at first are the recipe's blocks, or as many of none."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
+    path = random_paths(config, 1, torch.Generator().manual_seed(0))[0]
+    built = BlocksModel(
+        model.model_copy(update={"blocks": path}), data, generator=generator, choices=config.layers
+    )
+    return built.to(data.user.device)
+
+
+def _some_users(config: AmerForSequences, data: RankingData, generator: torch.Generator) -> torch.Tensor:
+    asked = torch.nonzero(data.valid.counts).flatten()
+    order = torch.randperm(len(asked), generator=generator)[: config.users].to(asked.device)
+    return asked[order].sort().values
+
+
+def _passes(training: RankingTraining, data: RankingData) -> SequencePasses:
+    passes = passes_of(training, data)
+    assert isinstance(passes, SequencePasses)
+    return passes
+
+
+def _document(path: Path) -> list[dict[str, Any]]:
+    return [block.model_dump(mode="json") for block in path]
