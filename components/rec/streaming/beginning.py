@@ -29,7 +29,7 @@ from components.rec.weights import load_tensors
 logger = logging.getLogger(__name__)
 SIZES: Final = "{side}s.parquet"  # of a policy
 EMBEDDINGS: Final = "{side}_embeddings.parquet"  # of a model
-STATE_VERSION: Final = 1  # of what learners save; another one cannot be read
+STATE_VERSION: Final = 2  # of what learners save; another one cannot be read
 _FREE: Final = {"policy_learning_rate", "weights_learning_rate"}  # may change while a stream goes on
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from components.rec.mlp import fully_connected
 
 _WINDOW: Final = 2000.0  # rows that the running statistics go back, about
+_SLOPE_WINDOW: Final = 500.0  # rows that the running means of slopes go back, about
 _PRIOR: Final = 32.0  # rows that the smaller size's statistics count for where a size's own begin
 _EPSILON: Final = 1e-5
 
@@ -26,6 +27,7 @@ class Unify(nn.Module):
     A departure: the statistics are running ones, in training too, over the last rows of that size. A batch
     has a handful of some size, whose own mean and variance say little and are not those that are served. A
     size that nobody had yet has those of the next smaller one: whoever grows into it is first seen as before.
+    What the statistics take away again is taken from the gradients, too (`_Normalized`).
 
     The maps begin as rotations into more dimensions. Torch's own initial values shrink a vector at each map
     and add one that is the same for all, beside which the smallest embeddings vanish.
@@ -38,6 +40,9 @@ class Unify(nn.Module):
     num_K: Tensor
     mean_KW: Tensor
     variance_KW: Tensor
+    num_slopes_K: Tensor
+    slope_KW: Tensor
+    stretch_KW: Tensor
 
     def __init__(self, sizes: Sequence[int], *, generator: torch.Generator) -> None:
         super().__init__()
@@ -48,6 +53,9 @@ class Unify(nn.Module):
         self.register_buffer("num_K", torch.zeros(len(sizes)))
         self.register_buffer("mean_KW", torch.zeros(len(sizes), width))
         self.register_buffer("variance_KW", torch.ones(len(sizes), width))
+        self.register_buffer("num_slopes_K", torch.zeros(len(sizes)))
+        self.register_buffer("slope_KW", torch.zeros(len(sizes), width))
+        self.register_buffer("stretch_KW", torch.zeros(len(sizes), width))
 
     def forward(
         self, values: Sequence[Tensor], size_R: Tensor | None = None, *, remember: bool = False
@@ -66,10 +74,18 @@ class Unify(nn.Module):
             size_R = torch.repeat_interleave(torch.tensor([len(rows) for rows in values]))
         if remember:
             self._remember(mapped_RW, size_R)
-        deviation_KW = torch.sqrt(self.variance_KW + _EPSILON)
-        centred_RW = mapped_RW - self.mean_KW.index_select(0, size_R)
-        normal_RW = centred_RW / deviation_KW.index_select(0, size_R)
+        normal_RW: Tensor = _Normalized.apply(mapped_RW, size_R, self, remember)  # type: ignore[no-untyped-call]
         return torch.tanh(torch.addcmul(self.shift_W, normal_RW, self.scale_W))
+
+    def learn_slopes(self, slope_RW: Tensor, normal_RW: Tensor, size_R: Tensor) -> None:
+        """Pool the means of each size's gradients, and of their products with what they are of."""
+        is_size_KR = (torch.arange(len(self.num_K))[:, None] == size_R).float()
+        num_K = is_size_KR.sum(dim=1)
+        self.num_slopes_K = self.num_slopes_K.clamp(max=_SLOPE_WINDOW) + num_K
+        mean_KR = is_size_KR / num_K.clamp(min=1)[:, None]
+        share_K1 = (num_K / self.num_slopes_K.clamp(min=1))[:, None]
+        self.slope_KW = torch.lerp(self.slope_KW, mean_KR @ slope_RW, share_K1)
+        self.stretch_KW = torch.lerp(self.stretch_KW, mean_KR @ (slope_RW * normal_RW), share_K1)
 
     @torch.no_grad()
     def affine(self, place: int) -> tuple[Tensor, Tensor]:
@@ -101,6 +117,39 @@ class Unify(nn.Module):
         known_K = torch.where(self.num_K > 0, torch.arange(len(num_K)), 0).cummax(0).values
         self.mean_KW = torch.lerp(self.mean_KW, mean_KW, share_K1)[known_K]
         self.variance_KW = (within_KW + between_KW)[known_K]
+
+
+@final
+class _Normalized(torch.autograd.Function):
+    """(x − mean) / deviation of each row's size, with a gradient that neither shifts nor stretches a size.
+
+    With batch normalisation's own gradient, which goes through mean and variance, a size's rows are moved
+    together by nothing: the norm would take it away again. Where the statistics are running ones, seen as
+    constants, that part of the gradient is still there and nothing ever answers it: means and lengths drift
+    as far as Adam's steps carry them, and whatever comes new is nothing beside them. So the gradient's mean
+    over the rows of a size, and its mean product with their normal values, are taken out; over the last rows,
+    as a batch has a handful of some size (Online Normalization, Chiley et al. 2019, does so by row). For a
+    size's first rows it is batch normalisation's gradient exactly.
+    """
+
+    @staticmethod
+    def forward(context: Any, mapped_RW: Tensor, size_R: Tensor, unify: Unify, remember: bool) -> Tensor:
+        deviation_RW = torch.sqrt(unify.variance_KW + _EPSILON).index_select(0, size_R)
+        normal_RW = (mapped_RW - unify.mean_KW.index_select(0, size_R)) / deviation_RW
+        context.save_for_backward(normal_RW, deviation_RW, size_R)
+        context.unify, context.remember = unify, remember
+        return normal_RW
+
+    @staticmethod
+    def backward(context: Any, *slopes: Any) -> Any:
+        (slope_RW,) = slopes
+        normal_RW, deviation_RW, size_R = context.saved_tensors
+        unify = context.unify
+        if context.remember:
+            unify.learn_slopes(slope_RW, normal_RW, size_R)
+        shift_RW = unify.slope_KW.index_select(0, size_R)
+        stretch_RW = unify.stretch_KW.index_select(0, size_R)
+        return (slope_RW - shift_RW - normal_RW * stretch_RW) / deviation_RW, None, None, None
 
 
 def _moments(rows_RW: Tensor, size_R: Tensor, num_sizes: int) -> tuple[Tensor, Tensor, Tensor]:
