@@ -96,8 +96,27 @@ class XDeepFm(Classifier):
     )
 
 
+class Dnn(Classifier):
+    """An MLP over the embeddings (Covington et al. 2016)."""
+
+    implementation: ClassVar[str] = "components.rec.classifiers.dnn:DnnModel"
+    kind: Literal["dnn"] = "dnn"
+
+
+class FibiNet(Classifier):
+    """FiBiNET (Huang et al. 2019): an MLP over bilinear interactions of the embeddings, as they are and
+    weighed by how much each field matters for the example; and a linear model."""
+
+    implementation: ClassVar[str] = "components.rec.classifiers.fibinet:FibiNetModel"
+    kind: Literal["fibinet"] = "fibinet"
+    reduction: Count = Field(
+        default=3,
+        description="what weighs the fields has so many times fewer hidden units than there are fields",
+    )  # §4.1 there
+
+
 ClassifierConfig = Annotated[
-    DeepFm | Ipnn | Nfm | AutoInt | WideAndDeep | Dcn | XDeepFm, Field(discriminator="kind")
+    DeepFm | Ipnn | Nfm | AutoInt | WideAndDeep | Dcn | XDeepFm | Dnn | FibiNet, Field(discriminator="kind")
 ]
 
 

@@ -15,6 +15,7 @@ class Course:
 
     search_summary: str
     search: Sequence[Chart]
+    search_tables: Sequence[Table]
     start_summary: str
     start_tables: Sequence[Table]
     curves: Sequence[Chart]

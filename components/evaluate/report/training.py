@@ -21,6 +21,7 @@ def course(findings: AnyFindings) -> Course:
     return Course(
         search_summary=search_summary(findings),
         search=list(search_charts(findings)),
+        search_tables=list(search_tables(findings)),
         start_summary=start_summary(findings),
         start_tables=list(start_tables(findings)),
         curves=list(curves(findings)),
@@ -42,11 +43,31 @@ def search_summary(findings: AnyFindings) -> str:
 
 
 def _decided(policy: Policy) -> str:
-    """The patch, or of a long one the kinds alone."""
+    """The child that was found; else the patch, or of a long one the kinds alone."""
+    if "child" in policy.decision:
+        return f"the blocks {policy.decision['child']}"
     leaves = list(flat(policy.patch))
     told = leaves if len(leaves) <= _NUM_TOLD else [leaf for leaf in leaves if leaf[0].endswith("kind")]
     more = "" if told == leaves else ", with what stands under Configuration"
     return "; ".join(f"{key} = {value}" for key, value in told) + more
+
+
+def search_tables(findings: AnyFindings) -> Iterator[Table]:
+    """The children that a search for architectures liked best."""
+    decision = findings.policy.decision
+    if "best" not in decision or "taken_from" in decision:
+        return
+    metric = findings.wording.metric_name(findings.training["training"]["metric"])
+    rows = [(one["child"], f"{one['shared']:.4f}", f"{one['fine_tuned']:.4f}") for one in decision["best"]]
+    yield Table(
+        caption=f"The best of {decision['children']:,} children, by {metric} on validation",
+        header=(
+            "blocks, from the first",
+            f"on the shared weights, over {decision['users']:,} users",
+            "fine-tuned, over all",
+        ),
+        rows=rows,
+    )
 
 
 def search_charts(findings: AnyFindings) -> Iterator[Chart]:

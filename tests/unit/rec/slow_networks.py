@@ -106,6 +106,19 @@ def xdeepfm(config: XDeepFm, w: Weights, e: Array) -> Array:
     return layer(w, "output", np.array([*sums, *mlp(w, e.reshape(-1))]))
 
 
+def fibinet(config: Any, w: Weights, e: Array) -> Array:
+    squeezed = np.maximum(layer(w, "squeeze", np.array([math.fsum(x) / len(x) for x in e])), 0)
+    weighed = e * np.maximum(layer(w, "excite", squeezed), 0)[:, None]
+    joined: list[float] = []
+    for some in (e, weighed):
+        if len(some) == 1:
+            joined += list(some[0])
+        for i, j in combinations(range(len(some)), 2):
+            turned = [dot(some[i], column) for column in w["bilinear"][i].T]
+            joined += [a * b for a, b in zip(turned, some[j], strict=True)]
+    return layer(w, "output", mlp(w, np.array(joined)))
+
+
 AFTER_THE_LINEAR_PART: Mapping[str, Callable[[Any, Weights, Array], Array]] = {
     "deepfm": deepfm,
     "ipnn": ipnn,
@@ -114,6 +127,8 @@ AFTER_THE_LINEAR_PART: Mapping[str, Callable[[Any, Weights, Array], Array]] = {
     "wide_deep": wide_deep,
     "dcn": dcn,
     "xdeepfm": xdeepfm,
+    "dnn": wide_deep,  # which adds nothing to an MLP but its linear part
+    "fibinet": fibinet,
 }
 
 

@@ -13,6 +13,8 @@ from components.core.recipe.classification import (
     ClassifierConfig,
     Dcn,
     DeepFm,
+    Dnn,
+    FibiNet,
     Ipnn,
     Mlp,
     Nfm,
@@ -40,6 +42,8 @@ CONFIGS: list[Classifier] = [
         WideAndDeep(dim=3, mlp=mlp),
         Dcn(dim=3, mlp=mlp, num_layers=2),
         XDeepFm(dim=3, mlp=mlp, cross_layers=(4, 2)),
+        Dnn(dim=3, mlp=mlp),
+        FibiNet(dim=3, mlp=mlp, reduction=1),
     )
 ]
 every_config = pytest.mark.parametrize(

@@ -23,6 +23,7 @@ _SIDES: Final = {"user": "users", "item": "items"}
 def course(findings: Findings) -> Course:
     """What the page shows of it."""
     return Course(
+        search_tables=(),
         search_summary=_searched(findings),
         search=list(_sizes(findings)),
         start_summary=_began(findings.training),
