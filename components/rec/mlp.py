@@ -1,5 +1,6 @@
 """Fully connected layers, whose randomness is given from outside."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
@@ -11,7 +12,7 @@ from components.core.recipe import classification as recipe
 
 @final
 class Mlp(nn.Module):
-    """hₗ₊₁ = dropout(ReLU(norm(Wₗ hₗ + bₗ))) (AutoLoss eq. 5 and §3.3).
+    """hₗ₊₁ = dropout(act(norm(Wₗ hₗ + bₗ))) (AutoLoss eq. 5 and §3.3).
 
     Attributes:
         outputs: width of the last layer.
@@ -23,6 +24,10 @@ class Mlp(nn.Module):
             fully_connected(*widths, generator=generator) for widths in pairwise((inputs, *config.hidden))
         )
         self.norms = nn.ModuleList(batch_norm(config, width) for width in config.hidden)
+        names: Sequence[recipe.ActivationName] = config.activations or ["relu" for _ in config.hidden]
+        self.activations = nn.ModuleList(
+            activation(name, width) for name, width in zip(names, config.hidden, strict=True)
+        )
         self.outputs = config.hidden[-1]
         self._dropout = config.dropout
 
@@ -33,9 +38,32 @@ class Mlp(nn.Module):
             dropout: randomness of dropout while training; None means no dropout.
         """
         hidden_BH = input_BI
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            hidden_BH = drop(norm(layer(hidden_BH)).relu(), self._dropout, dropout)
+        for layer, norm, act in zip(self.layers, self.norms, self.activations, strict=True):
+            hidden_BH = drop(act(norm(layer(hidden_BH))), self._dropout, dropout)
         return hidden_BH
+
+
+def activation(name: recipe.ActivationName, width: int) -> nn.Module:
+    """Of (B, width)."""
+    if name == "dice":
+        return Dice(width)
+    return {"relu": nn.ReLU, "swish": nn.SiLU, "identity": nn.Identity}[name]()
+
+
+@final
+class Dice(nn.Module):
+    """p(s) s + (1 − p(s)) α s, p(s) = σ of s normalised over the batch, α learned for each unit (DIN, Zhou et
+    al. 2018, eq. 3)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width, affine=False)
+        self.slope = nn.Parameter(torch.zeros(width))  # α begins with 0, as in the authors' code
+
+    def forward(self, hidden_BH: Tensor) -> Tensor:
+        """(B, width)."""
+        share_BH: Tensor = self.norm(hidden_BH).sigmoid()
+        return hidden_BH * (share_BH + (1 - share_BH) * self.slope)
 
 
 def fully_connected(inputs: int, outputs: int, *, generator: torch.Generator, bias: bool = True) -> nn.Linear:

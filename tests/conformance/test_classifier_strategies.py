@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import nll_loss
 
-from components.core.recipe.classification import ClassifierConfig
+from components.core.recipe.classification import Classifier, ClassifierConfig, Dnn, Mlp
 from components.core.strategy import Strategy, registered
 from components.rec.classifiers.base import ClassifierModel, log_probabilities, probabilities
 from components.rec.classifiers.export import export
@@ -155,8 +155,17 @@ def test_optimizer_goes_on_where_it_stopped(strategy: type[Strategy]) -> None:
 def test_network_is_the_same_outside_of_torch(
     strategy: type[Strategy], poolings: tuple[None, ...], tmp_path: Path
 ) -> None:
+    require_same_outside(strategy(), poolings, tmp_path)
+
+
+def test_activations_are_the_same_outside_of_torch(tmp_path: Path) -> None:
+    mlp = Mlp(hidden=(8, 7, 6, 5), activations=("dice", "swish", "identity", "relu"))
+    require_same_outside(Dnn(mlp=mlp), MIXED, tmp_path)
+
+
+def require_same_outside(config: Classifier, poolings: tuple[None, ...], tmp_path: Path) -> None:
     data = make_field_data(make_layout(poolings), num_classes=5)
-    model = build(strategy, data)
+    model: ClassifierModel = config.load()(config, data, generator=torch.Generator().manual_seed(1))
     train(model, data, epochs=1)
     model.train()
     for name in ("first", "second"):

@@ -14,14 +14,28 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 # -- models (AutoLoss §2.2, §3.3) ------------------------------------------------------------------------
 
 
+ActivationName = Literal["relu", "swish", "identity", "dice"]
+
+
 class Mlp(Config):
-    """Fully connected layers with ReLU (eq. 5)."""
+    """Fully connected layers (eq. 5)."""
 
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         default=(128, 128), description="widths of the layers"
     )
     dropout: Dropout = Field(default=0.2, description="share of a layer's output that is dropped in training")
     batch_norm: bool = Field(default=True, description="normalise each layer's output over the batch")
+    activations: tuple[ActivationName, ...] | None = Field(
+        default=None, description="of each layer; ReLU for all where none are given"
+    )
+
+    @model_validator(mode="after")
+    def _one_for_each_layer(self) -> Self:
+        if self.activations is not None and len(self.activations) != len(self.hidden):
+            raise ValueError(
+                f"activations: got {len(self.activations)}, need one for each of {len(self.hidden)} layers"
+            )
+        return self
 
 
 class Classifier(Strategy):

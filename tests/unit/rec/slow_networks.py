@@ -36,12 +36,33 @@ def norm(w: Weights, name: str, x: Array) -> Array:
     return np.array(scaled) * w[f"{name}.weight"] + w[f"{name}.bias"]
 
 
-def mlp(w: Weights, x: Array) -> Array:
+def mlp(w: Weights, x: Array, activations: Sequence[str] | None = None) -> Array:
     number = 0
     while f"mlp.layers.{number}.weight" in w:
-        x = np.maximum(norm(w, f"mlp.norms.{number}", layer(w, f"mlp.layers.{number}", x)), 0)
+        x = norm(w, f"mlp.norms.{number}", layer(w, f"mlp.layers.{number}", x))
+        name = activations[number] if activations else "relu"
+        if name == "dice":
+            x = dice(w, f"mlp.activations.{number}", x)
+        else:
+            x = np.array([ACTIVATIONS[name](value) for value in x])
         number += 1
     return x
+
+
+def dice(w: Weights, name: str, x: Array) -> Array:
+    made = []
+    for i, value in enumerate(x):
+        deviation = math.sqrt(w[f"{name}.norm.running_var"][i] + EPSILON)
+        share = 1 / (1 + math.exp(-(value - w[f"{name}.norm.running_mean"][i]) / deviation))
+        made.append(share * value + (1 - share) * w[f"{name}.slope"][i] * value)
+    return np.array(made)
+
+
+ACTIVATIONS: Mapping[str, Callable[[float], float]] = {
+    "relu": lambda x: max(x, 0.0),
+    "swish": lambda x: x / (1 + math.exp(-x)),
+    "identity": lambda x: x,
+}
 
 
 def products(e: Array) -> list[float]:
@@ -64,7 +85,7 @@ def nfm(config: Any, w: Weights, e: Array) -> Array:
 
 
 def wide_deep(config: Any, w: Weights, e: Array) -> Array:
-    return layer(w, "output", mlp(w, e.reshape(-1)))
+    return layer(w, "output", mlp(w, e.reshape(-1), config.mlp.activations))
 
 
 def dcn(config: Dcn, w: Weights, e: Array) -> Array:

@@ -31,24 +31,27 @@ from tests.unit.rec.slow_networks import slow_logits
 
 SMALL = Mlp(hidden=(6, 4))
 PLAIN = Mlp(hidden=(5,), batch_norm=False, dropout=0)
+VARIED = Mlp(hidden=(6, 5, 4, 3), activations=("dice", "swish", "identity", "relu"), batch_norm=False)
+NAMES = {SMALL: "normed", PLAIN: "plain", VARIED: "varied"}
 CONFIGS: list[Classifier] = [
-    config
-    for mlp in (SMALL, PLAIN)
-    for config in (
-        DeepFm(dim=3, mlp=mlp),
-        Ipnn(dim=3, mlp=mlp),
-        Nfm(dim=3, mlp=mlp),
-        AutoInt(dim=3, mlp=mlp, num_layers=2, num_heads=2, attention_dim=6),
-        WideAndDeep(dim=3, mlp=mlp),
-        Dcn(dim=3, mlp=mlp, num_layers=2),
-        XDeepFm(dim=3, mlp=mlp, cross_layers=(4, 2)),
-        Dnn(dim=3, mlp=mlp),
-        FibiNet(dim=3, mlp=mlp, reduction=1),
-    )
+    Dnn(dim=3, mlp=VARIED),
+    *(
+        config
+        for mlp in (SMALL, PLAIN)
+        for config in (
+            DeepFm(dim=3, mlp=mlp),
+            Ipnn(dim=3, mlp=mlp),
+            Nfm(dim=3, mlp=mlp),
+            AutoInt(dim=3, mlp=mlp, num_layers=2, num_heads=2, attention_dim=6),
+            WideAndDeep(dim=3, mlp=mlp),
+            Dcn(dim=3, mlp=mlp, num_layers=2),
+            XDeepFm(dim=3, mlp=mlp, cross_layers=(4, 2)),
+            Dnn(dim=3, mlp=mlp),
+            FibiNet(dim=3, mlp=mlp, reduction=1),
+        )
+    ),
 ]
-every_config = pytest.mark.parametrize(
-    "config", CONFIGS, ids=[f"{c.kind}-{'plain' if c.mlp is PLAIN else 'normed'}" for c in CONFIGS]
-)
+every_config = pytest.mark.parametrize("config", CONFIGS, ids=[f"{c.kind}-{NAMES[c.mlp]}" for c in CONFIGS])
 
 
 def build(config: Classifier, data: FieldData, seed: int = 1) -> ClassifierModel:
