@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import nll_loss
 
-from components.core.recipe.classification import Classifier, ClassifierConfig, Dnn, Mlp
+from components.core.recipe.classification import Amer, Classifier, ClassifierConfig, Dnn, Mlp
 from components.core.strategy import Strategy, registered
 from components.rec.classifiers.base import ClassifierModel, log_probabilities, probabilities
 from components.rec.classifiers.export import export
@@ -161,6 +161,11 @@ def test_network_is_the_same_outside_of_torch(
 def test_activations_are_the_same_outside_of_torch(tmp_path: Path) -> None:
     mlp = Mlp(hidden=(8, 7, 6, 5), activations=("dice", "swish", "identity", "relu"))
     require_same_outside(Dnn(mlp=mlp), MIXED, tmp_path)
+
+
+def test_interactions_are_the_same_outside_of_torch(tmp_path: Path) -> None:
+    interactions = (("f0", "f1"), ("f4", "f2", "f1"))
+    require_same_outside(Amer(interactions=interactions), MIXED, tmp_path)
 
 
 def require_same_outside(config: Classifier, poolings: tuple[None, ...], tmp_path: Path) -> None:

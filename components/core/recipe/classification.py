@@ -1,5 +1,6 @@
 """Classification (clicks, ratings): models over feature fields, losses and the training section."""
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -46,11 +47,25 @@ class Classifier(Strategy):
     mlp: Mlp = Field(default=Mlp(), description="the fully connected layers")
 
 
+FieldName = Annotated[str, Field(min_length=1)]
+Interaction = Annotated[tuple[FieldName, ...], Field(min_length=2)]
+
+
 class DeepFm(Classifier):
     """DeepFM (Guo et al. 2017): a factorization machine and an MLP over the same embeddings, added."""
 
     implementation: ClassVar[str] = "components.rec.classifiers.deepfm:DeepFmModel"
     kind: Literal["deepfm"] = "deepfm"
+    interactions: tuple[Interaction, ...] | None = Field(
+        default=None,
+        description="whose products the factorization machine sums up, by the fields' names, of any order; "
+        "all pairs where none are given",
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        check_interactions(self.interactions or ())
+        return self
 
 
 class Ipnn(Classifier):
@@ -129,8 +144,41 @@ class FibiNet(Classifier):
     )  # §4.1 there
 
 
+class Amer(Classifier):
+    """AMER's stages 2 and 3: element-wise products of chosen fields, an MLP over fields and products, and a
+    shortcut of both that is weighed for each example."""
+
+    implementation: ClassVar[str] = "components.rec.classifiers.amer:AmerModel"
+    kind: Literal["amer"] = "amer"
+    interactions: tuple[Interaction, ...] = Field(
+        default=(), description="products, by the fields' names, of any order; a search may replace them"
+    )
+    deep: bool = Field(default=True, description="the MLP gets the products, too")
+    shortcut: bool = Field(default=True, description="fields and products go around the MLP, weighed (eq. 5)")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        check_interactions(self.interactions)
+        return self
+
+
+def check_interactions(interactions: Sequence[Interaction]) -> None:
+    """Each stands once, and has each of its fields once.
+
+    Raises:
+        ValueError: one does not.
+    """
+    sets = [frozenset(names) for names in interactions]
+    for number, (names, one) in enumerate(zip(interactions, sets, strict=True)):
+        if len(one) < len(names):
+            raise ValueError(f"interactions: number {number} is {list(names)}, need each field at most once")
+        if one in sets[:number]:
+            raise ValueError(f"interactions: number {number} is {list(names)}, which stands there already")
+
+
 ClassifierConfig = Annotated[
-    DeepFm | Ipnn | Nfm | AutoInt | WideAndDeep | Dcn | XDeepFm | Dnn | FibiNet, Field(discriminator="kind")
+    DeepFm | Ipnn | Nfm | AutoInt | WideAndDeep | Dcn | XDeepFm | Dnn | FibiNet | Amer,
+    Field(discriminator="kind"),
 ]
 
 

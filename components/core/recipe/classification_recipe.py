@@ -64,6 +64,12 @@ class ClassificationRecipe(EpochRecipe):
                     f"promotion.guardrails.{number}.field: got {guardrail.field!r}, need one of the fields "
                     f"{sorted(kinds)}"
                 )
+        for number, names in enumerate(getattr(self.training.model, "interactions", None) or ()):
+            for name in names:
+                if name not in kinds:
+                    yield (
+                        f"training.model.interactions.{number}: got {name!r}, need fields of {sorted(kinds)}"
+                    )
         if len(self.source.label.classes) > 2:
             yield from of_two_classes(self.promotion)
         yield from super()._contradictions()

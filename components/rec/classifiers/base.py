@@ -29,11 +29,20 @@ logger = logging.getLogger(__name__)
 @final
 @dataclass(frozen=True)
 class Shape:
-    """What a network's own shape follows from."""
+    """What a network's own shape follows from.
 
-    num_fields: int
+    Attributes:
+        names: of the fields.
+        dim: length of an embedding.
+    """
+
+    names: tuple[str, ...]
     dim: int
     num_logits: int
+
+    @property
+    def num_fields(self) -> int:
+        return len(self.names)
 
     @property
     def flat(self) -> int:
@@ -79,7 +88,7 @@ class ClassifierModel(RowModel):
     def __init__(self, config: Classifier, data: FieldData, *, generator: torch.Generator) -> None:
         super().__init__()
         self.layout = data.layout
-        shape = Shape(len(self.layout.fields), config.dim, data.num_logits)
+        shape = Shape(tuple(field.name for field in self.layout.fields), config.dim, data.num_logits)
         width = shape.dim + (shape.num_logits if self.network_type.linear else 0)
         table_RW = torch.zeros(self.layout.num_rows, width)
         table_RW[:, : shape.dim].normal_(std=config.init_std, generator=generator)

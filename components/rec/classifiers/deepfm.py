@@ -7,7 +7,7 @@ from torch import Tensor
 
 from components.core.recipe.classification import DeepFm
 from components.rec.classifiers.base import ClassifierModel, Network, Shape
-from components.rec.classifiers.interactions import product_sum
+from components.rec.classifiers.interactions import HadamardProducts, product_sum
 from components.rec.mlp import Mlp, fully_connected
 
 
@@ -16,7 +16,8 @@ class DeepFmNetwork(Network):
     """z = ⟨w, x⟩ + Wₒ [Σ over i < j of ⟨eᵢ, eⱼ⟩ ; MLP(E)] + bₒ (AutoLoss eq. 4 and 6).
 
     Of two classes the second-order term begins with weight 1, so with DeepFM's own sum (eq. 1 there). Of
-    several it has a weight for each class: one and the same would cancel in a softmax.
+    several it has a weight for each class: one and the same would cancel in a softmax. Where interactions are
+    given, their sum stands in the place of that of all pairs (AMER, Table 3).
     """
 
     linear = True
@@ -24,6 +25,9 @@ class DeepFmNetwork(Network):
     def __init__(self, config: DeepFm, shape: Shape, *, generator: torch.Generator) -> None:
         super().__init__()
         self._shape = shape
+        self.products = (
+            None if config.interactions is None else HadamardProducts(config.interactions, shape.names)
+        )
         self.mlp = Mlp(config.mlp, shape.flat, generator=generator)
         self.output = fully_connected(1 + self.mlp.outputs, shape.num_logits, generator=generator)
         if shape.num_logits == 1:
@@ -31,7 +35,10 @@ class DeepFmNetwork(Network):
 
     def forward(self, rows_BFW: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         embedding_BFD, linear_BL = self._shape.split(rows_BFW)
-        second_B1 = product_sum(embedding_BFD).sum(dim=1, keepdim=True)
+        if self.products is None:
+            second_B1 = product_sum(embedding_BFD).sum(dim=1, keepdim=True)
+        else:
+            second_B1 = self.products(embedding_BFD).sum(dim=(1, 2))[:, None]
         hidden_BH = self.mlp(embedding_BFD.flatten(1), dropout)
         output_BL: Tensor = self.output(torch.cat([second_B1, hidden_BH], dim=1))
         return linear_BL + output_BL

@@ -94,6 +94,10 @@ def test_where_files_lie_is_no_part_of_the_key() -> None:
         ({"search": {"kind": "autoloss", "batches": "train", "lookahead": 0.1}}, "batches is 'train'"),
         ({"search": {"kind": "autoloss", "losses": [{"kind": "focal"}] * 2}}, "each kind at most once"),
         ({"search": {"kind": "bohb", "min_epochs": 20}}, "need at most epochs, 9"),
+        (
+            {"training": {"model": {"kind": "amer", "interactions": [["user", "colour"]]}}},
+            "training.model.interactions.0: got 'colour', need fields of",
+        ),
         ({"evaluation": {"slices": ["colour"]}}, "evaluation.slices.0: got 'colour', need one of the fields"),
         ({"promotion": {"guardrails": [{"metric": "auc", "field": "ad"}]}}, "need both or none"),
         (

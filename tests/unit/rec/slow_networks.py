@@ -70,7 +70,28 @@ def products(e: Array) -> list[float]:
 
 
 def deepfm(config: Any, w: Weights, e: Array) -> Array:
-    return layer(w, "output", np.array([sum(products(e)), *mlp(w, e.reshape(-1))]))
+    second = sum(products(e)) if config.interactions is None else hadamard(config, e).sum()
+    return layer(w, "output", np.array([second, *mlp(w, e.reshape(-1))]))
+
+
+def hadamard(config: Any, e: Array) -> Array:
+    """Fields are called f0, f1, …"""
+    made = [
+        [math.prod(e[int(name[1:]), d] for name in one) for d in range(e.shape[1])]
+        for one in config.interactions
+    ]
+    return np.array(made).reshape(len(made), e.shape[1])
+
+
+def amer(config: Any, w: Weights, e: Array) -> Array:
+    both = np.concatenate([e, hadamard(config, e)])
+    found = list(mlp(w, (both if config.deep else e).reshape(-1)))
+    if config.shortcut:
+        projected = np.array([dot(q, w["gate.project.weight"][0]) for q in both])
+        gate = layer(w, "gate.excite", np.maximum(layer(w, "gate.squeeze", projected), 0))
+        for d in range(e.shape[1]):
+            found.append(math.fsum(q[d] / (1 + math.exp(-a)) for q, a in zip(both, gate, strict=True)))
+    return layer(w, "output", np.array(found))
 
 
 def ipnn(config: Any, w: Weights, e: Array) -> Array:
@@ -150,6 +171,7 @@ AFTER_THE_LINEAR_PART: Mapping[str, Callable[[Any, Weights, Array], Array]] = {
     "xdeepfm": xdeepfm,
     "dnn": wide_deep,  # which adds nothing to an MLP but its linear part
     "fibinet": fibinet,
+    "amer": amer,
 }
 
 

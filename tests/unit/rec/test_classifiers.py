@@ -5,9 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import Tensor, nn
 
+from components.core.errors import InvalidInputError
 from components.core.recipe.classification import (
+    Amer,
     AutoInt,
     Classifier,
     ClassifierConfig,
@@ -48,6 +51,7 @@ CONFIGS: list[Classifier] = [
             XDeepFm(dim=3, mlp=mlp, cross_layers=(4, 2)),
             Dnn(dim=3, mlp=mlp),
             FibiNet(dim=3, mlp=mlp, reduction=1),
+            Amer(dim=3, mlp=mlp),
         )
     ),
 ]
@@ -84,6 +88,61 @@ def test_logits_are_those_of_the_papers_formula(
     expected = slow_logits(config, weights, rows_BFW.numpy())
     assert expected.shape == (4, 1 if num_classes == 2 else num_classes)
     np.testing.assert_allclose(model(batch).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+CHOSEN = (("f0", "f1"), ("f4", "f2", "f1"), ("f3", "f0"), ("f0", "f1", "f2", "f3"))
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize(
+    "config",
+    [
+        Amer(dim=3, mlp=PLAIN, interactions=CHOSEN),
+        Amer(dim=3, mlp=PLAIN, interactions=CHOSEN, deep=False),
+        Amer(dim=3, mlp=PLAIN, interactions=CHOSEN, shortcut=False),
+        Amer(dim=3, mlp=PLAIN, interactions=CHOSEN[1:2], deep=False, shortcut=False),
+        DeepFm(dim=3, mlp=PLAIN, interactions=CHOSEN),
+        DeepFm(dim=3, mlp=PLAIN, interactions=()),
+    ],
+    ids=["amer", "not deep", "no shortcut", "neither", "deepfm", "deepfm without any"],
+)
+def test_chosen_interactions_are_products_of_their_fields(config: Classifier, num_classes: int) -> None:
+    data = make_field_data(make_layout(MIXED), num_classes)
+    model = build(config, data).eval()
+    batch = data.train.select(torch.arange(4))
+    weights = {name: tensor.double().numpy() for name, tensor in model.network.state_dict().items()}
+    rows_BFW = slowly_pooled(model.table.detach().double(), batch, data.layout)
+    expected = slow_logits(config, weights, rows_BFW.numpy())
+    np.testing.assert_allclose(model(batch).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_all_pairs_chosen_are_deepfms_own() -> None:
+    data = make_field_data(make_layout(MIXED))
+    pairs = tuple((f"f{i}", f"f{j}") for i in range(5) for j in range(i))
+    own, chosen = (build(DeepFm(dim=3, mlp=PLAIN, interactions=some), data).eval() for some in (None, pairs))
+    chosen.load_state_dict(own.state_dict())
+    batch = data.train.select(torch.arange(20))
+    assert torch.allclose(own(batch), chosen(batch), atol=1e-5)
+
+
+def test_interactions_of_unknown_fields_are_refused() -> None:
+    data = make_field_data(make_layout(MIXED))
+    with pytest.raises(InvalidInputError, match=r"got the fields 'age', 'f9', need some of 'f0', 'f1'"):
+        build(Amer(interactions=(("f9", "f0"), ("f1", "age"))), data)
+
+
+@pytest.mark.parametrize(
+    ("interactions", "told"),
+    [
+        ([["a"]], "at least 2 items"),
+        ([["a", "b"], ["c", "a", "c"]], r"number 1 is \['c', 'a', 'c'\], need each field at most once"),
+        ([["a", "b"], ["c", "a"], ["b", "a"]], "number 2 is .'b', 'a'., which stands there already"),
+    ],
+)
+def test_interactions_that_are_none(interactions: list[list[str]], told: str) -> None:
+    for kind in (Amer, DeepFm):
+        with pytest.raises(ValidationError, match=told):
+            kind.model_validate({"interactions": interactions})
 
 
 @every_config
