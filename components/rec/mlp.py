@@ -37,9 +37,15 @@ class Mlp(nn.Module):
         Args:
             dropout: randomness of dropout while training; None means no dropout.
         """
-        hidden_BH = input_BI
-        for layer, norm, act in zip(self.layers, self.norms, self.activations, strict=True):
-            hidden_BH = drop(act(norm(layer(hidden_BH))), self._dropout, dropout)
+        return self.go_on(self.layers[0](input_BI), dropout)
+
+    def go_on(self, sum_BH: Tensor, dropout: torch.Generator | None = None) -> Tensor:
+        """The same from W₀ h₀ + b₀ on."""
+        hidden_BH = sum_BH
+        for number, (norm, act) in enumerate(zip(self.norms, self.activations, strict=True)):
+            if number:
+                hidden_BH = self.layers[number](hidden_BH)
+            hidden_BH = drop(act(norm(hidden_BH)), self._dropout, dropout)
         return hidden_BH
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from components.core.checkpoint import Checkpoint
 from components.core.policy import Policy
 from components.core.recipe.classification import (
+    Amer,
     ClassificationLoss,
     ClassificationTraining,
     Controlled,
@@ -17,7 +18,7 @@ from components.core.recipe.classification import (
     DeepFm,
     Mlp,
 )
-from components.core.recipe.search import ClassifierSearch
+from components.core.recipe.search import AmerForFields, ClassifierSearch
 from components.core.strategy import Strategy, registered
 from components.rec.classification import ClassificationLearner, build_classifier, build_loss
 from components.rec.controller import ControllerNetwork
@@ -136,8 +137,9 @@ def test_a_search_gives_a_policy_that_trains(
     strategy: type[Strategy], num_classes: int, tmp_path: Path
 ) -> None:
     data = DATA[num_classes]
-    training = ClassificationTraining(model=MODEL, batch_size=32)
-    short = {"epochs": 2, "trials": 3, "controller": {"hidden": [8]}}
+    model = Amer(dim=MODEL.dim, mlp=MODEL.mlp) if strategy is AmerForFields else MODEL
+    training = ClassificationTraining(model=model, batch_size=32)
+    short = {"epochs": 2, "rounds": 1, "trials": 3, "controller": {"hidden": [8]}}
     config = strategy.model_validate({k: v for k, v in short.items() if k in strategy.model_fields})
     results = []
     for name in ("first", "second"):
@@ -153,7 +155,7 @@ def test_a_search_gives_a_policy_that_trains(
         save_tensors(result.controller, tmp_path / "controller.safetensors")
     patched = result.policy.apply(training)
     assert isinstance(patched, ClassificationTraining)
-    assert patched.model == training.model
+    assert patched.model.kind == training.model.kind
     model = build_classifier(patched, data, seed=1)
     if result.weights is not None:
         model.load_state_dict(result.weights)

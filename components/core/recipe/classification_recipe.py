@@ -70,6 +70,9 @@ class ClassificationRecipe(EpochRecipe):
                     yield (
                         f"training.model.interactions.{number}: got {name!r}, need fields of {sorted(kinds)}"
                     )
+        if self.search.kind == "amer" and self.training.model.kind != "amer":
+            kind = self.training.model.kind
+            yield f"training.model.kind: got {kind!r}, need 'amer', as search.kind is 'amer'"
         if len(self.source.label.classes) > 2:
             yield from of_two_classes(self.promotion)
         yield from super()._contradictions()

@@ -180,6 +180,28 @@ class AmerForSequences(Strategy):
         return self
 
 
+class AmerForFields(Strategy):
+    """AMER's step 2 (§2.3): which interactions of fields are worth something. Round after round those that
+    did best are crossed with every field, and trained together on shared weights."""
+
+    implementation: ClassVar[str] = "components.rec.searchers.amer.fields:search"
+    kind: Literal["amer"] = "amer"
+    rounds: Count = Field(default=4, description="an interaction has at most one field more than rounds")
+    keep: Count = Field(default=50, description="interactions that go on to the next round")
+    chosen: Count = Field(default=15, description="interactions that the policy has")
+    epochs: Count = Field(default=30, description="passes over the training data, of all rounds together")
+    learning_rate: Positive = Field(default=1e-4, description="Adam's, while it searches")
+    examples: Count = Field(default=10_000, description="of valid, by which interactions are looked at")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.chosen > self.keep:
+            raise ValueError(f"chosen: got {self.chosen}, need at most keep, {self.keep}")
+        if self.epochs < self.rounds:
+            raise ValueError(f"epochs: got {self.epochs}, need at least one for each of {self.rounds} rounds")
+        return self
+
+
 class FromPolicy(Strategy):
     """No search: the policy of another one, of another model or other data, is taken as it is (§3.5 of
     AutoLoss). What it decided is frozen; its weights W′ stay where they are."""
@@ -191,7 +213,9 @@ class FromPolicy(Strategy):
 
 SearchConfig = Annotated[NoSearch | AutoSample | AmerForSequences | FromPolicy, Field(discriminator="kind")]
 StreamSearch = Annotated[NoSearch | Esapn | Darts | AutoEmb | FromPolicy, Field(discriminator="kind")]
-ClassifierSearch = Annotated[NoSearch | AutoLoss | Bohb | FromPolicy, Field(discriminator="kind")]
+ClassifierSearch = Annotated[
+    NoSearch | AutoLoss | Bohb | AmerForFields | FromPolicy, Field(discriminator="kind")
+]
 
 
 class AnySearchParams(Config):

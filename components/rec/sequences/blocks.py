@@ -9,7 +9,7 @@ from torch.nn.functional import gelu, silu
 
 from components.core.recipe.sequences import ActivationName, Block, Blocks, LayerName, NormName
 from components.rec.data import RankingData
-from components.rec.sequences.drawing import xavier
+from components.rec.drawing import xavier
 from components.rec.sequences.layers import (
     AveragePooling,
     Convolution,

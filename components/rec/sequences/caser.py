@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from components.core.recipe.sequences import Caser
 from components.rec.data import RankingData
+from components.rec.drawing import uniform, xavier
 from components.rec.mlp import drop
 from components.rec.models.base import USER_AND_ITEM_ROWS
-from components.rec.sequences.drawing import uniform, xavier
 from components.rec.sequences.model import SequenceModel
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from components.core.recipe.sequences import Gru4Rec
 from components.rec.data import RankingData
-from components.rec.sequences.drawing import xavier
+from components.rec.drawing import xavier
 from components.rec.sequences.layers import Recurrence
 from components.rec.sequences.model import SequenceModel
 

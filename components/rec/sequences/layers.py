@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from components.rec.sequences.drawing import uniform
+from components.rec.drawing import uniform
 
 _ATTENTION_SPREAD: Final = 0.05  # of initial weights, uniform (AMER Appendix D)
 

@@ -11,10 +11,10 @@ from torch.nn.functional import embedding
 
 from components.core.recipe.sequences import AnySequenceModel
 from components.rec.data import PairBatch, RankingData
+from components.rec.drawing import uniform
 from components.rec.mlp import drop
 from components.rec.models.base import Encoded, Pairs, PlainEncoded, RankingModel, Tables
 from components.rec.rows import Side
-from components.rec.sequences.drawing import uniform
 from components.rec.sequences.histories import NONE, Upto, last_items
 
 _AT_ONCE: Final = 4096  # histories that are read at a time where all are

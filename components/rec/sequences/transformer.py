@@ -9,8 +9,8 @@ from torch.nn.functional import gelu
 
 from components.core.recipe.sequences import Bert4Rec, SasRec
 from components.rec.data import RankingData
+from components.rec.drawing import uniform, xavier
 from components.rec.mlp import drop
-from components.rec.sequences.drawing import uniform, xavier
 from components.rec.sequences.layers import SelfAttention, clear
 from components.rec.sequences.model import SequenceModel
 
