@@ -46,6 +46,8 @@ def _decided(policy: Policy) -> str:
     """The child that was found; else the patch, or of a long one the kinds alone."""
     if "child" in policy.decision:
         return f"the blocks {policy.decision['child']}"
+    if "products" in policy.decision:
+        return f"the {len(policy.decision['products'])} interactions below"
     leaves = list(flat(policy.patch))
     told = leaves if len(leaves) <= _NUM_TOLD else [leaf for leaf in leaves if leaf[0].endswith("kind")]
     more = "" if told == leaves else ", with what stands under Configuration"
@@ -53,11 +55,18 @@ def _decided(policy: Policy) -> str:
 
 
 def search_tables(findings: AnyFindings) -> Iterator[Table]:
-    """The children that a search for architectures liked best."""
-    decision = findings.policy.decision
-    if "best" not in decision or "taken_from" in decision:
+    """What a search for architectures liked best."""
+    decision, name = findings.policy.decision, findings.training["training"]["metric"]
+    metric = findings.wording.metric_name(name)
+    if "products" in decision:
+        tried = ", ".join(f"{count:,}" for count in decision["tried"])
+        yield Table(
+            caption=f"Interactions, of {tried} that were looked at in {len(decision['tried'])} rounds",
+            header=("fields", f"{metric} with this one alone, on validation"),
+            rows=[(" ⊙ ".join(one["fields"]), f"{one[name]:.4f}") for one in decision["products"]],
+        )
+    if "best" not in decision:
         return
-    metric = findings.wording.metric_name(findings.training["training"]["metric"])
     rows = [(one["child"], f"{one['shared']:.4f}", f"{one['fine_tuned']:.4f}") for one in decision["best"]]
     yield Table(
         caption=f"The best of {decision['children']:,} children, by {metric} on validation",

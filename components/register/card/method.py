@@ -107,7 +107,7 @@ def _value(value: Any) -> str:
             return settings(value)
         return f"({', '.join(f'{inline(name)} {_value(inner)}' for name, inner in value.items())})"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_value, value))
+        return ", ".join(f"({_value(one)})" if isinstance(one, list) else _value(one) for one in value)
     return inline(str(value))
 
 

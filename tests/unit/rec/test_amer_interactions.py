@@ -118,7 +118,7 @@ def test_the_interaction_that_knows_is_found(tmp_path: Path) -> None:
     data = parity_world()
     config = AmerForFields(rounds=2, keep=4, chosen=2, epochs=12, learning_rate=0.01)
     result = run(tmp_path / "a", data, config)
-    best = result.policy.decision["interactions"]
+    best = result.policy.decision["products"]
     assert {"f1", "f3"} <= set(best[0]["fields"])
     assert result.policy.patch["model.interactions"] == [one["fields"] for one in best]
     assert result.policy.decision["tried"][0] == 10
@@ -136,7 +136,7 @@ def test_what_was_learned_goes_into_the_model(tmp_path: Path) -> None:
     model = build_classifier(result.policy.apply(training), data, seed=5)
     assert result.weights is not None
     model.load_state_dict(result.weights)
-    (best,) = result.policy.decision["interactions"]
+    (best,) = result.policy.decision["products"]
     assert data.validate(model, "logloss")["logloss"] == pytest.approx(best["logloss"], rel=1e-4)
 
 

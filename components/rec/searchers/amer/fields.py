@@ -31,7 +31,7 @@ def search(
         kind=config.kind,
         patch={"model.interactions": named},
         decision={
-            "interactions": [
+            "products": [
                 {"fields": names, training.metric: value}
                 for names, value in zip(named, explored.values, strict=True)
             ],
