@@ -11,6 +11,7 @@ from components.evaluate.report.charts import Chart, Points, line_chart
 from components.evaluate.report.course import Course
 from components.evaluate.report.document import Table, flat, words
 from components.evaluate.report.findings import AnyFindings
+from components.metrics.decision import counted
 
 _NUM_TOLD = 4  # settings that a sentence can hold
 STARTS = {"champion": "the champion's", "search": "the search's", "none": "random"}
@@ -47,7 +48,7 @@ def _decided(policy: Policy) -> str:
     if "child" in policy.decision:
         return f"the blocks {policy.decision['child']}"
     if "products" in policy.decision:
-        return f"the {len(policy.decision['products'])} interactions below"
+        return f"{counted(len(policy.decision['products']), 'interaction')}, as below"
     leaves = list(flat(policy.patch))
     told = leaves if len(leaves) <= _NUM_TOLD else [leaf for leaf in leaves if leaf[0].endswith("kind")]
     more = "" if told == leaves else ", with what stands under Configuration"

@@ -29,7 +29,7 @@ def test_the_best_children_are_told() -> None:
 def test_interactions_are_told() -> None:
     products = [{"fields": ["C1", "C2", "I3"], "auc": 0.75}]
     some = findings({"products": products, "tried": [741, 1778]}, "auc")
-    assert search_summary(some).startswith("Decided: the 1 interactions below.")
+    assert search_summary(some).startswith("Decided: 1 interaction, as below.")
     (table,) = search_tables(some)
     assert table.caption == "Interactions, of 741, 1,778 that were looked at in 2 rounds"
     assert table.rows == [("C1 ⊙ C2 ⊙ I3", "0.7500")]
