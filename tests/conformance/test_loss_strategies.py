@@ -139,7 +139,13 @@ def test_a_search_gives_a_policy_that_trains(
     data = DATA[num_classes]
     model = Amer(dim=MODEL.dim, mlp=MODEL.mlp) if strategy is AmerForFields else MODEL
     training = ClassificationTraining(model=model, batch_size=32)
-    short = {"epochs": 2, "rounds": 1, "trials": 3, "controller": {"hidden": [8]}}
+    short = {
+        "epochs": 2,
+        "rounds": 1,
+        "trials": 3,
+        "mlp": {"children": 9, "epochs": 1},
+        "controller": {"hidden": [8]},
+    }
     config = strategy.model_validate({k: v for k, v in short.items() if k in strategy.model_fields})
     results = []
     for name in ("first", "second"):

@@ -11,6 +11,7 @@ from components.core.recipe.classification import (
     Controller,
     check_distinct,
 )
+from components.core.recipe.classification import ActivationName as MlpActivation
 from components.core.recipe.ranking import (
     DnsSampler,
     PopularitySampler,
@@ -180,21 +181,57 @@ class AmerForSequences(Strategy):
         return self
 
 
+class MlpSearch(Config):
+    """AMER's step 3 (§2.3): how wide the MLP's layers are, and their activations; it has as many layers as
+    that of the recipe. Children are parts of one MLP whose layers are as wide as its input."""
+
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = Field(
+        default=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+        description="of the MLP's input, that a layer may be wide; no layer is wider than the one before",
+    )
+    activations: Annotated[tuple[MlpActivation, ...], Field(min_length=1)] = Field(
+        default=get_args(MlpActivation), description="activations to choose from"
+    )
+    epochs: Count = Field(default=10, description="passes of the one-shot training")
+    learning_rate: Positive = Field(default=1e-3, description="of the shared weights, Adam's")
+    children: Count = Field(default=2000, description="random children that are looked at")
+    top: Count = Field(default=5, description="children that are fine-tuned")
+    fine_tune: FineTune = FineTune(learning_rate=1e-3, epochs=5)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in ("shares", "activations"):
+            options = getattr(self, name)
+            if len(set(options)) < len(options):
+                raise ValueError(f"{name}: got {list(options)}, need each at most once")
+        if self.top > self.children:
+            raise ValueError(f"top: got {self.top}, need at most children, {self.children}")
+        return self
+
+
 class AmerForFields(Strategy):
-    """AMER's step 2 (§2.3): which interactions of fields are worth something. Round after round those that
-    did best are crossed with every field, and trained together on shared weights."""
+    """AMER's steps 2 and 3 (§2.3). Which interactions of fields are worth something: round after round those
+    that did best are crossed with every field, and trained together on shared weights. Then which MLP."""
 
     implementation: ClassVar[str] = "components.rec.searchers.amer.fields:search"
     kind: Literal["amer"] = "amer"
+    steps: Annotated[tuple[Literal["interactions", "mlp"], ...], Field(min_length=1)] = Field(
+        default=("interactions", "mlp"), description="what is searched; the recipe decides the rest"
+    )
     rounds: Count = Field(default=4, description="an interaction has at most one field more than rounds")
     keep: Count = Field(default=50, description="interactions that go on to the next round")
     chosen: Count = Field(default=15, description="interactions that the policy has")
     epochs: Count = Field(default=30, description="passes over the training data, of all rounds together")
     learning_rate: Positive = Field(default=1e-4, description="Adam's, while it searches")
-    examples: Count = Field(default=10_000, description="of valid, by which interactions are looked at")
+    examples: Count = Field(
+        default=10_000, description="of valid, by which interactions and MLPs are looked at"
+    )
+    mlp: MlpSearch = Field(default=MlpSearch(), description="of the step `mlp`")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if list(self.steps) not in (["interactions", "mlp"], ["interactions"], ["mlp"]):
+            raise ValueError(f"steps: got {list(self.steps)}, need interactions, mlp, or both in this order")
         if self.chosen > self.keep:
             raise ValueError(f"chosen: got {self.chosen}, need at most keep, {self.keep}")
         if self.epochs < self.rounds:

@@ -44,11 +44,14 @@ def search_summary(findings: AnyFindings) -> str:
 
 
 def _decided(policy: Policy) -> str:
-    """The child that was found; else the patch, or of a long one the kinds alone."""
-    if "child" in policy.decision:
-        return f"the blocks {policy.decision['child']}"
+    """Interactions and layers that were found; else the patch, or of a long one the kinds alone."""
+    found = []
     if "products" in policy.decision:
-        return f"{counted(len(policy.decision['products']), 'interaction')}, as below"
+        found.append(f"{counted(len(policy.decision['products']), 'interaction')}, as below")
+    if "child" in policy.decision:
+        found.append(f"the layers {policy.decision['child']}")
+    if found:
+        return "; ".join(found)
     leaves = list(flat(policy.patch))
     told = leaves if len(leaves) <= _NUM_TOLD else [leaf for leaf in leaves if leaf[0].endswith("kind")]
     more = "" if told == leaves else ", with what stands under Configuration"
@@ -68,12 +71,14 @@ def search_tables(findings: AnyFindings) -> Iterator[Table]:
         )
     if "best" not in decision:
         return
+    ((unit, number),) = decision["looked_at_by"].items()
+    looked_at_by = f"{number:,} {unit}"
     rows = [(one["child"], f"{one['shared']:.4f}", f"{one['fine_tuned']:.4f}") for one in decision["best"]]
     yield Table(
         caption=f"The best of {decision['children']:,} children, by {metric} on validation",
         header=(
-            "blocks, from the first",
-            f"on the shared weights, over {decision['users']:,} users",
+            "layers, from the first",
+            f"on the shared weights, over {looked_at_by}",
             "fine-tuned, over all",
         ),
         rows=rows,

@@ -14,13 +14,18 @@ from components.rec.mlp import Mlp, fully_connected
 @final
 class AmerNetwork(Network):
     """z = Wₒ [MLP([E ; P]) ; h] + bₒ, P being the interactions, and h = Σ aᵢ qᵢ over Q = [E ; P], a = σ(W₂
-    ReLU(W₁ Q v)) (AMER eq. 4 and 5, without biases in the latter)."""
+    ReLU(W₁ Q v)) (AMER eq. 4 and 5, without biases in the latter).
+
+    Attributes:
+        dropout: share that is dropped of each layer of the MLP.
+    """
 
     linear = False
 
     def __init__(self, config: Amer, shape: Shape, *, generator: torch.Generator) -> None:
         super().__init__()
         self._deep, self._shortcut = config.deep, config.shortcut
+        self.dropout = config.mlp.dropout
         self.products = HadamardProducts(config.interactions, shape.names)
         count = shape.num_fields + len(config.interactions)
         self.mlp = Mlp(
@@ -33,12 +38,15 @@ class AmerNetwork(Network):
         self.output = fully_connected(inputs, shape.num_logits, generator=generator)
 
     def forward(self, rows_BFW: Tensor, dropout: torch.Generator | None = None) -> Tensor:
-        both_BQD = torch.cat([rows_BFW, self.products(rows_BFW)], dim=1)
-        found = [self.mlp((both_BQD if self._deep else rows_BFW).flatten(1), dropout)]
-        if self._shortcut:
-            found.append(self.gate(both_BQD))
-        logit_BL: Tensor = self.output(torch.cat(found, dim=1))
+        deep_BI, around_BD = self.inputs(rows_BFW)
+        logit_BL: Tensor = self.output(torch.cat([self.mlp(deep_BI, dropout), around_BD], dim=1))
         return logit_BL
+
+    def inputs(self, rows_BFW: Tensor) -> tuple[Tensor, Tensor]:
+        """What goes into the MLP, (B, K₀), and what goes around it, (B, D) or (B, 0)."""
+        both_BQD = torch.cat([rows_BFW, self.products(rows_BFW)], dim=1)
+        around_BD = self.gate(both_BQD) if self._shortcut else both_BQD[:, 0, :0]
+        return (both_BQD if self._deep else rows_BFW).flatten(1), around_BD
 
 
 @final

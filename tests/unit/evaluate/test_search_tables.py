@@ -19,8 +19,10 @@ def findings(decision: dict[str, Any], metric: str) -> Any:
 
 def test_the_best_children_are_told() -> None:
     best = [{"child": "(conv1, relu)", "shared": 0.25, "fine_tuned": 0.3}]
-    some = findings({"child": "(conv1, relu)", "children": 2000, "users": 1024, "best": best}, "ndcg@10")
-    assert search_summary(some).startswith("Decided: the blocks (conv1, relu). The policy")
+    some = findings(
+        {"child": "(conv1, relu)", "children": 2000, "looked_at_by": {"users": 1024}, "best": best}, "ndcg@10"
+    )
+    assert search_summary(some).startswith("Decided: the layers (conv1, relu). The policy")
     (table,) = search_tables(some)
     assert table.caption == "The best of 2,000 children, by NDCG@10 on validation"
     assert table.rows == [("(conv1, relu)", "0.2500", "0.3000")]

@@ -209,7 +209,8 @@ def test_the_policy_is_a_child_that_retraining_goes_on_from(chains: RankingData,
     assert len(best) == 2
     assert value == max(one["fine_tuned"] for one in best)
     assert best[0]["shared"] >= best[1]["shared"]
-    assert (result.policy.decision["children"], result.policy.decision["users"]) == (30, 12)
+    assert result.policy.decision["children"] == 30
+    assert result.policy.decision["looked_at_by"] == {"users": 12}
     assert len(result.trajectory.history) == 3
 
 

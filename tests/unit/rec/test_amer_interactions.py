@@ -22,7 +22,12 @@ from components.rec.searchers.base import SearchResult
 
 from .field_worlds import MIXED, make_field_data, make_layout
 
-SMALL = AmerForFields(rounds=2, keep=4, chosen=3, epochs=6, learning_rate=0.01, examples=150)
+
+def interactions_alone(**changes: int | float) -> AmerForFields:
+    return AmerForFields.model_validate({"steps": ["interactions"], **changes})
+
+
+SMALL = interactions_alone(rounds=2, keep=4, chosen=3, epochs=6, learning_rate=0.01, examples=150)
 MLP = Mlp(hidden=(6, 4), dropout=0, batch_norm=False)
 TRAINING = ClassificationTraining(model=Amer(dim=3, mlp=MLP), batch_size=50, metric="logloss")
 
@@ -116,7 +121,7 @@ def run(place: Path, data: FieldData, config: AmerForFields = SMALL, seed: int =
 
 def test_the_interaction_that_knows_is_found(tmp_path: Path) -> None:
     data = parity_world()
-    config = AmerForFields(rounds=2, keep=4, chosen=2, epochs=12, learning_rate=0.01)
+    config = interactions_alone(rounds=2, keep=4, chosen=2, epochs=12, learning_rate=0.01)
     result = run(tmp_path / "a", data, config)
     best = result.policy.decision["products"]
     assert {"f1", "f3"} <= set(best[0]["fields"])
@@ -130,7 +135,7 @@ def test_what_was_learned_goes_into_the_model(tmp_path: Path) -> None:
     """Without its shortcut the model with one interaction says what the search said."""
     data = parity_world()
     training = TRAINING.model_copy(update={"model": Amer(dim=3, mlp=MLP, shortcut=False)})
-    config = AmerForFields(rounds=1, keep=1, chosen=1, epochs=4, learning_rate=0.01)
+    config = interactions_alone(rounds=1, keep=1, chosen=1, epochs=4, learning_rate=0.01)
     checkpoint = Checkpoint(str(tmp_path / "policy"), tmp_path, "key")
     result = search(config, training, data, seed=1, checkpoint=checkpoint)
     model = build_classifier(result.policy.apply(training), data, seed=5)
@@ -150,7 +155,7 @@ def test_a_model_with_a_shortcut_begins_with_what_was_learned(tmp_path: Path) ->
 
 
 def test_it_ends_where_there_is_no_interaction_left(tmp_path: Path) -> None:
-    config = AmerForFields(rounds=6, keep=50, chosen=15, epochs=6, learning_rate=0.01)
+    config = interactions_alone(rounds=6, keep=50, chosen=15, epochs=6, learning_rate=0.01)
     result = run(tmp_path / "a", small_world(3), config)
     assert result.policy.decision["tried"] == [3, 4]
     assert len(result.policy.patch["model.interactions"]) == 4

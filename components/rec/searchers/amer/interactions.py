@@ -97,7 +97,7 @@ def explore(
         kept = sorted(candidates, key=lambda one: -gain(section.metric, values[one]))[: config.keep]
         weights = {one: learner.candidate_CDH.data[candidates.index(one)].clone() for one in kept}
         tried.append(len(candidates))
-        _append(course, found)
+        append(course, found)
     best = kept[: config.chosen]
     return Explored(
         best=best,
@@ -269,8 +269,8 @@ def _base(training: ClassificationTraining, data: FieldData, seed: int) -> DnnMo
     return DnnModel(config, data, generator=generator).to(data.device)
 
 
-def _append(course: Fit, found: Fit) -> None:
-    """The rounds as one training."""
+def append(course: Fit, found: Fit) -> None:
+    """One training after another, as one."""
     before = course.epochs
     course.history += [{**record, EPOCH: before + record[EPOCH]} for record in found.history]
     course.best_epoch, course.best_value = before + found.best_epoch, found.best_value

@@ -1,15 +1,15 @@
 """Which children are looked at: fairly while the one-shot model is trained, at random afterwards."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from components.core.recipe.search import AmerForSequences
 from components.core.recipe.sequences import ActivationName, Block, LayerName, NormName
+from components.rec.searchers.amer.fairness import one_of, spread
 
 Path = tuple[Block, ...]
-T = TypeVar("T")
 _NOTHING = Block(norm="none", layer="zero", activation="identity")
 _TRIES = 20  # for each child that is wanted, before a small space is taken to be exhausted
 
@@ -20,7 +20,7 @@ def fair_paths(config: AmerForSequences, generator: torch.Generator) -> list[Pat
     count = len(config.layers)
     blocks = []
     for _ in range(config.num_blocks):
-        chosen = [_spread(options, count, generator) for options in _options(config)]
+        chosen = [spread(options, count, generator) for options in _options(config)]
         blocks.append([_block(*one) for one in zip(*chosen, strict=True)])
     return list(zip(*blocks, strict=True))
 
@@ -36,7 +36,7 @@ def random_paths(config: AmerForSequences, count: int, generator: torch.Generato
 
 
 def _random_block(config: AmerForSequences, generator: torch.Generator) -> Block:
-    return _block(*(_one(options, generator) for options in _options(config)))
+    return _block(*(one_of(options, generator) for options in _options(config)))
 
 
 def _options(config: AmerForSequences) -> tuple[Sequence[Any], ...]:
@@ -46,19 +46,3 @@ def _options(config: AmerForSequences) -> tuple[Sequence[Any], ...]:
 def _block(norm: NormName, layer: LayerName, activation: ActivationName) -> Block:
     """Blocks that do nothing are one and the same."""
     return _NOTHING if layer == "zero" else Block(norm=norm, layer=layer, activation=activation)
-
-
-def _one(options: Sequence[T], generator: torch.Generator) -> T:
-    return options[int(torch.randint(len(options), (), generator=generator))]
-
-
-def _spread(options: Sequence[T], count: int, generator: torch.Generator) -> list[T]:
-    """`count` of the options, each as often as the others or once more, in random order."""
-    rounds = -(-count // len(options))
-    chosen = [options[place] for _ in range(rounds) for place in _order(len(options), generator)][:count]
-    return [chosen[place] for place in _order(count, generator)]
-
-
-def _order(count: int, generator: torch.Generator) -> list[int]:
-    places: list[int] = torch.randperm(count, generator=generator).tolist()
-    return places

@@ -62,7 +62,7 @@ def search(
         decision={
             "child": told(best[place]),
             "children": len(paths),
-            "users": len(user_S),
+            "looked_at_by": {"users": len(user_S)},
             "best": [
                 {"child": told(path), "shared": shared[path], "fine_tuned": fitted.best_value}
                 for path, fitted in zip(best, tuned, strict=True)
