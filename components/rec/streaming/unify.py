@@ -2,23 +2,23 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final, final
+from typing import Final, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
 
 from components.rec.mlp import fully_connected
 
 _WINDOW: Final = 2000.0  # rows that the running statistics go back, about
-_SLOPE_WINDOW: Final = 500.0  # rows that the running means of slopes go back, about
 _PRIOR: Final = 32.0  # rows that the smaller size's statistics count for where a size's own begin
 _EPSILON: Final = 1e-5
 
 
 @final
 class Unify(nn.Module):
-    """ê = tanh(norm(… W₂ (W₁ e + b₁) + b₂ …)): linear maps from each size to the next, up to the largest
-    (eq. 1), then normalisation and tanh.
+    """ê = tanh(norm(… W₂ W₁ e)): linear maps from each size to the next, up to the largest (eq. 1), then
+    normalisation and tanh.
 
     As in AutoEmb (Zhao et al. 2020), which §2.2 follows, each size is normalised by statistics of its own. It
     is the only way in which the size of an embedding can show in a prediction: e ← W e + b changes nothing of
@@ -27,10 +27,14 @@ class Unify(nn.Module):
     A departure: the statistics are running ones, in training too, over the last rows of that size. A batch
     has a handful of some size, whose own mean and variance say little and are not those that are served. A
     size that nobody had yet has those of the next smaller one: whoever grows into it is first seen as before.
-    What the statistics take away again is taken from the gradients, too (`_Normalized`).
 
     The maps begin as rotations into more dimensions. Torch's own initial values shrink a vector at each map
     and add one that is the same for all, beside which the smallest embeddings vanish.
+
+    Another departure: maps have no shift, and keep their length (`_Kept`). The norm takes both away again, so
+    nothing ever answers a gradient along them, as the running statistics are constants to it: on a stream of
+    millions shifts and lengths went on as far as Adam's steps carried them, to thousands, and embeddings that
+    grew took them along.
 
     Args:
         sizes: D, which ascend.
@@ -40,9 +44,6 @@ class Unify(nn.Module):
     num_K: Tensor
     mean_KW: Tensor
     variance_KW: Tensor
-    num_slopes_K: Tensor
-    slope_KW: Tensor
-    stretch_KW: Tensor
 
     def __init__(self, sizes: Sequence[int], *, generator: torch.Generator) -> None:
         super().__init__()
@@ -53,9 +54,6 @@ class Unify(nn.Module):
         self.register_buffer("num_K", torch.zeros(len(sizes)))
         self.register_buffer("mean_KW", torch.zeros(len(sizes), width))
         self.register_buffer("variance_KW", torch.ones(len(sizes), width))
-        self.register_buffer("num_slopes_K", torch.zeros(len(sizes)))
-        self.register_buffer("slope_KW", torch.zeros(len(sizes), width))
-        self.register_buffer("stretch_KW", torch.zeros(len(sizes), width))
 
     def forward(
         self, values: Sequence[Tensor], size_R: Tensor | None = None, *, remember: bool = False
@@ -74,28 +72,20 @@ class Unify(nn.Module):
             size_R = torch.repeat_interleave(torch.tensor([len(rows) for rows in values]))
         if remember:
             self._remember(mapped_RW, size_R)
-        normal_RW: Tensor = _Normalized.apply(mapped_RW, size_R, self, remember)  # type: ignore[no-untyped-call]
+        deviation_KW = torch.sqrt(self.variance_KW + _EPSILON)
+        centred_RW = mapped_RW - self.mean_KW.index_select(0, size_R)
+        normal_RW = centred_RW / deviation_KW.index_select(0, size_R)
         return torch.tanh(torch.addcmul(self.shift_W, normal_RW, self.scale_W))
-
-    def learn_slopes(self, slope_RW: Tensor, normal_RW: Tensor, size_R: Tensor) -> None:
-        """Pool the means of each size's gradients, and of their products with what they are of."""
-        is_size_KR = (torch.arange(len(self.num_K))[:, None] == size_R).float()
-        num_K = is_size_KR.sum(dim=1)
-        self.num_slopes_K = self.num_slopes_K.clamp(max=_SLOPE_WINDOW) + num_K
-        mean_KR = is_size_KR / num_K.clamp(min=1)[:, None]
-        share_K1 = (num_K / self.num_slopes_K.clamp(min=1))[:, None]
-        self.slope_KW = torch.lerp(self.slope_KW, mean_KR @ slope_RW, share_K1)
-        self.stretch_KW = torch.lerp(self.stretch_KW, mean_KR @ (slope_RW * normal_RW), share_K1)
 
     @torch.no_grad()
     def affine(self, place: int) -> tuple[Tensor, Tensor]:
         """A (W, d) and c (W,) by which an embedding e of a size becomes tanh(A e + c) when it is served."""
-        weight_WD, bias_W = torch.eye(self._sizes[place]), torch.zeros(self._sizes[place])
+        weight_WD = torch.eye(self._sizes[place])
         for layer in self.maps[place:]:
             assert isinstance(layer, nn.Linear)
-            weight_WD, bias_W = layer.weight @ weight_WD, layer.weight @ bias_W + layer.bias
+            weight_WD = layer.weight @ weight_WD
         scale_W = self.scale_W / torch.sqrt(self.variance_KW[place] + _EPSILON)
-        return scale_W[:, None] * weight_WD, scale_W * (bias_W - self.mean_KW[place]) + self.shift_W
+        return scale_W[:, None] * weight_WD, self.shift_W - scale_W * self.mean_KW[place]
 
     @torch.no_grad()
     def _remember(self, mapped_RW: Tensor, size_R: Tensor) -> None:
@@ -119,39 +109,6 @@ class Unify(nn.Module):
         self.variance_KW = (within_KW + between_KW)[known_K]
 
 
-@final
-class _Normalized(torch.autograd.Function):
-    """(x − mean) / deviation of each row's size, with a gradient that neither shifts nor stretches a size.
-
-    With batch normalisation's own gradient, which goes through mean and variance, a size's rows are moved
-    together by nothing: the norm would take it away again. Where the statistics are running ones, seen as
-    constants, that part of the gradient is still there and nothing ever answers it: means and lengths drift
-    as far as Adam's steps carry them, and whatever comes new is nothing beside them. So the gradient's mean
-    over the rows of a size, and its mean product with their normal values, are taken out; over the last rows,
-    as a batch has a handful of some size (Online Normalization, Chiley et al. 2019, does so by row). For a
-    size's first rows it is batch normalisation's gradient exactly.
-    """
-
-    @staticmethod
-    def forward(context: Any, mapped_RW: Tensor, size_R: Tensor, unify: Unify, remember: bool) -> Tensor:
-        deviation_RW = torch.sqrt(unify.variance_KW + _EPSILON).index_select(0, size_R)
-        normal_RW = (mapped_RW - unify.mean_KW.index_select(0, size_R)) / deviation_RW
-        context.save_for_backward(normal_RW, deviation_RW, size_R)
-        context.unify, context.remember = unify, remember
-        return normal_RW
-
-    @staticmethod
-    def backward(context: Any, *slopes: Any) -> Any:
-        (slope_RW,) = slopes
-        normal_RW, deviation_RW, size_R = context.saved_tensors
-        unify = context.unify
-        if context.remember:
-            unify.learn_slopes(slope_RW, normal_RW, size_R)
-        shift_RW = unify.slope_KW.index_select(0, size_R)
-        stretch_RW = unify.stretch_KW.index_select(0, size_R)
-        return (slope_RW - shift_RW - normal_RW * stretch_RW) / deviation_RW, None, None, None
-
-
 def _moments(rows_RW: Tensor, size_R: Tensor, num_sizes: int) -> tuple[Tensor, Tensor, Tensor]:
     """Of the rows of each size: (K,) their number, (K, W) mean and variance; 0 where there are none."""
     is_size_KR = (torch.arange(num_sizes)[:, None] == size_R).float()
@@ -163,9 +120,20 @@ def _moments(rows_RW: Tensor, size_R: Tensor, num_sizes: int) -> tuple[Tensor, T
 
 
 def _rotation(inputs: int, outputs: int, *, generator: torch.Generator) -> nn.Linear:
-    """A map that keeps lengths and angles, without a shift."""
-    layer = fully_connected(inputs, outputs, generator=generator)
+    """A map that keeps lengths and angles at first, and its own length always."""
+    layer = fully_connected(inputs, outputs, generator=generator, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.linalg.qr(torch.randn(outputs, inputs, generator=generator))[0])
-        layer.bias.zero_()
+    register_parametrization(layer, "weight", _Kept())
     return layer
+
+
+@final
+class _Kept(nn.Module):
+    """A matrix of the Frobenius norm that a rotation of as many columns has (weight normalisation, Salimans &
+    Kingma 2016, of a whole matrix)."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """(W, D)."""
+        kept: Tensor = weight * (weight.shape[1] ** 0.5 / torch.linalg.matrix_norm(weight))
+        return kept

@@ -200,7 +200,7 @@ def test_other_thresholds_and_an_older_state_are_refused(
     shutil.copytree(models["esapn"], old)
     document = json.loads((old / "training.json").read_text())
     (old / "training.json").write_text(json.dumps({**document, "state_version": 0}))
-    with pytest.raises(InvalidInputError, match="its state is of version 0, not 1"):
+    with pytest.raises(InvalidInputError, match="its state is of version 0, not 2"):
         begin_with_champion(training("esapn"), old, following)
 
 

@@ -86,7 +86,7 @@ def candidates(embeddings: SoftEmbeddings, id_B: Tensor) -> Tensor:
     found = []
     for unify, rows in zip(embeddings.unify, embeddings.rows(id_B).candidates, strict=True):
         layer = unify.maps[0]
-        mapped = rows.values[0][rows.place_B] @ layer.weight.T + layer.bias
+        mapped = rows.values[0][rows.place_B] @ layer.weight.T
         normal = (mapped - unify.mean_KW[0]) / torch.sqrt(unify.variance_KW[0] + 1e-5)
         found.append(torch.tanh(normal * unify.scale_W + unify.shift_W))
     return torch.stack(found)
