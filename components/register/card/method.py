@@ -68,7 +68,7 @@ def made_with(facts: Facts) -> Iterator[Pair]:
 
 def settings(section: Mapping[str, Any]) -> str:
     """A section with its kind in front."""
-    others = ", ".join(f"{inline(name)} {_value(value)}" for name, value in section.items() if name != "kind")
+    others = _told({name: value for name, value in section.items() if name != "kind"})
     return f"{code(section['kind'])}{f' ({others})' if others else ''}"
 
 
@@ -100,12 +100,19 @@ def carried(training: Mapping[str, Any]) -> Table | None:
     return Table(header=header, rows=rows)
 
 
+def _told(section: Mapping[str, Any]) -> str:
+    """Without what is not set."""
+    return ", ".join(
+        f"{inline(name)} {_value(value)}" for name, value in section.items() if value is not None
+    )
+
+
 def _value(value: Any) -> str:
     """A setting: sections within sections, and lists of them, as they would be written by hand."""
     if isinstance(value, Mapping):
         if "kind" in value:
             return settings(value)
-        return f"({', '.join(f'{inline(name)} {_value(inner)}' for name, inner in value.items())})"
+        return f"({_told(value)})"
     if isinstance(value, list | tuple):
         return ", ".join(f"({_value(one)})" if isinstance(one, list) else _value(one) for one in value)
     return inline(str(value))
