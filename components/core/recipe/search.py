@@ -1,5 +1,6 @@
 """The search that decides parts of the training section."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
@@ -143,6 +144,17 @@ class FineTune(Config):
     epochs: Count = Field(default=10, description="of each child")
 
 
+def _check_choices(choices: Mapping[str, Sequence[object]]) -> None:
+    for name, options in choices.items():
+        if len(set(options)) < len(options):
+            raise ValueError(f"{name}: got {list(options)}, need each at most once")
+
+
+def _check_top(top: int, children: int) -> None:
+    if top > children:
+        raise ValueError(f"top: got {top}, need at most children, {children}")
+
+
 class AmerForSequences(Strategy):
     """AMER's step 1 (§2.3): which residual blocks read histories best. One model holds the weights of all
     choices; random children are looked at on them, and the best fine-tuned."""
@@ -172,18 +184,15 @@ class AmerForSequences(Strategy):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("norms", "layers", "activations"):
-            options = getattr(self, name)
-            if len(set(options)) < len(options):
-                raise ValueError(f"{name}: got {list(options)}, need each at most once")
-        if self.top > self.children:
-            raise ValueError(f"top: got {self.top}, need at most children, {self.children}")
+        _check_choices({"norms": self.norms, "layers": self.layers, "activations": self.activations})
+        _check_top(self.top, self.children)
         return self
 
 
 class MlpSearch(Config):
     """AMER's step 3 (§2.3): how wide the MLP's layers are, and their activations; it has as many layers as
-    that of the recipe. Children are parts of one MLP whose layers are as wide as its input."""
+    that of the recipe. Children are parts of one MLP whose layers are as wide as its input. They have no
+    batch normalisation, whatever the recipe says: its statistics would be those of all children."""
 
     shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = Field(
         default=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
@@ -200,12 +209,8 @@ class MlpSearch(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("shares", "activations"):
-            options = getattr(self, name)
-            if len(set(options)) < len(options):
-                raise ValueError(f"{name}: got {list(options)}, need each at most once")
-        if self.top > self.children:
-            raise ValueError(f"top: got {self.top}, need at most children, {self.children}")
+        _check_choices({"shares": self.shares, "activations": self.activations})
+        _check_top(self.top, self.children)
         return self
 
 

@@ -74,9 +74,9 @@ def grade_all(params: EvaluateParams, inputs: Mapping[str, Path], exam: Exam) ->
         known_Q = known_to(inputs[CHAMPION], exam)
         if CHAMPION_DATASET in inputs:
             learned = learned_share(exam, inputs[CHAMPION_DATASET])
-    sampled = params.evaluation.sampled
     lists["popularity"] = answer_by_popularity(exam, k)
     lists["item_knn"] = answer_by_item_knn(exam, k)
+    sampled = params.evaluation.sampled
     return Grades(
         params=params,
         exam=exam,

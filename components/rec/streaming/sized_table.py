@@ -39,7 +39,7 @@ class Rows:
 
     def enlarged(self, chosen_R: Tensor) -> "Rows":
         """These rows as if the chosen ones had the next larger size (§2.3.3). There they would begin with
-        e ← W e + b, which `Unify` makes of them anyway: they have to be told to be of that size, no more.
+        e ← W e, which `Unify` makes of them anyway: they have to be told to be of that size, no more.
 
         Args:
             chosen_R: bool; none of the largest size.
@@ -223,7 +223,7 @@ class SizedTable:
 
     @torch.no_grad()
     def enlarge(self, id_N: Tensor, maps: Sequence[torch.nn.Linear]) -> None:
-        """Give distinct ids the next larger size: e ← W e + b of their sizes' map (§2.3.3). Moments and
+        """Give distinct ids the next larger size: e ← W e by their sizes' map (§2.3.3). Moments and
         clocks begin anew: those of the smaller embedding are of other directions.
 
         Args:

@@ -21,7 +21,7 @@ class Unify(nn.Module):
     normalisation and tanh.
 
     As in AutoEmb (Zhao et al. 2020), which §2.2 follows, each size is normalised by statistics of its own. It
-    is the only way in which the size of an embedding can show in a prediction: e ← W e + b changes nothing of
+    is the only way in which the size of an embedding can show in a prediction: e ← W e changes nothing of
     what the maps make of it.
 
     A departure: the statistics are running ones, in training too, over the last rows of that size. A batch

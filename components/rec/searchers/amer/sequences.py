@@ -118,7 +118,8 @@ def _fine_tune(
 
 
 def _one_shot(config: AmerForSequences, model: Blocks, data: RankingData, seed: int) -> BlocksModel:
-    """All layers of all blocks; what it is made of at first are the recipe's blocks, or as many of none."""
+    """The weights of all layers of all blocks. Which child it is by itself does not matter: it is always told
+    which one to follow."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
     path = random_paths(config, 1, torch.Generator().manual_seed(0))[0]
     built = BlocksModel(

@@ -70,7 +70,7 @@ def test_maps_begin_as_rotations() -> None:
 
 
 def test_growing_changes_what_is_predicted_by_the_norm_alone() -> None:
-    """W e + b goes the rest of the same way."""
+    """W e goes the rest of the same way."""
     unify = build()
     rows = torch.randn(4, 2, generator=torch.Generator().manual_seed(2))
     none = [torch.zeros(0, size) for size in SIZES]
