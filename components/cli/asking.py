@@ -56,7 +56,7 @@ def predict(
             "-i",
             metavar="FILE",
             help="Examples as .csv, .tsv, .jsonl or .parquet, with a column for each field. Several values "
-            "of one field are a list, or text with | between them.",
+            "of one field are a list, or text with | between them; a history stands in the order of time.",
         ),
     ],
     tracking_uri: TrackingUri = None,

@@ -36,6 +36,8 @@ CODE: Final = "code"  # a row of a field's table: 0 is out of vocabulary, 1 is m
 COUNT: Final = "count"  # examples in train
 LOW: Final = "low"  # first number of a bucket
 POOLING: Final = "pooling"
+OF: Final = "of"  # the field whose values a history has
+LENGTH: Final = "length"  # of a history, at most
 
 # trajectory, history
 EPOCH: Final = "epoch"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from components.core.columns import LABEL, PART, ROW, VALUE
-from components.core.recipe.examples import FieldKind
+from components.core.recipe.examples import LISTS, FieldKind
 from components.data.document import read_document
 from components.data.parquet import TableFile
 from components.data.profile import count_parts, told_times
@@ -61,10 +61,12 @@ class Examples:
         return dict(zip(self.kinds, counted.row(0), strict=True))
 
     def values(self, field: str) -> pl.DataFrame:
-        """Each `value` of a categorical or multi-valued field in their order, and as `count` how often it
-        occurs; without null."""
+        """Each `value` of a field that is not numeric in their order, and as `count` how often it occurs;
+        without null."""
         rows = self.rows.select(pl.col(field).alias(VALUE)).drop_nulls()
-        return count_values(rows.explode(VALUE) if self.kinds[field] == "multi_valued" else rows, VALUE)
+        if self.kinds[field] in LISTS:
+            rows = rows.explode(VALUE).drop_nulls()
+        return count_values(rows, VALUE)
 
     def numbers(self, field: str) -> Numbers:
         """The values of a numeric field that are there."""
@@ -72,12 +74,12 @@ class Examples:
         return np.concatenate(parts)
 
     def num_with(self, field: str, values: pl.Series) -> int:
-        """In how many examples a categorical or multi-valued field has one of some values."""
+        """In how many examples a field that is not numeric has one of some values."""
         among = pl.col(field).is_in(values.implode())
         count = 0
         for part in self.file.parts([field]):
             rows = pl.DataFrame(part).with_row_index(ROW)
-            if self.kinds[field] == "multi_valued":
+            if self.kinds[field] in LISTS:
                 rows = rows.explode(field)
             count += rows.filter(among)[ROW].n_unique()
         return count
@@ -98,7 +100,7 @@ def describe(examples: Examples) -> dict[str, Any]:
 
 
 def _describe_field(examples: Examples, name: str) -> dict[str, Any]:
-    """Of a multi-valued field `distinct` counts its single values."""
+    """Of a field with several values `distinct` counts the single ones."""
     kind = examples.kinds[name]
     found = {"kind": kind, "nulls": examples.nulls[name]}
     if kind != "numeric":

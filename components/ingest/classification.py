@@ -10,6 +10,7 @@ import pyarrow as pa
 from components.core.columns import PART
 from components.core.errors import InvalidInputError
 from components.core.recipe import IngestExamplesParams, IngestStreamParams
+from components.core.recipe.examples import EarlierExamples, ExamplesSource, history_of
 from components.core.stage import Context
 from components.data.contracts.interactions.classification import schema
 from components.data.contracts.own import check
@@ -17,6 +18,7 @@ from components.data.document import write_document
 from components.data.examples import Examples, describe
 from components.data.parquet import TableWriter
 from components.ingest.batch import Batch, Joined
+from components.ingest.histories import add_histories
 from components.ingest.intake import Intake
 
 
@@ -33,19 +35,27 @@ def run(
             field is missing in all of them; an expectation of the recipe cannot be asked.
         GateFailedError: more rows than allowed cannot be used; `rejected.parquet` says which and why.
     """
+    source = params.source
     columns = schema(params)
     check(params.quality.expectations, {"interactions": columns})
+    history = source.history if isinstance(source, ExamplesSource) else None
+    read = columns
+    if isinstance(history, EarlierExamples):  # which are known when all rows are
+        made = set(map(history_of, history.fields))
+        read = pa.schema([field for field in columns if field.name not in made])
     with TemporaryDirectory(dir=output.parent) as scratch:
         table = Path(scratch) / "interactions.parquet"
         intake, tables, num_examples = Intake(params, inputs), dict[str, Joined](), 0
-        with TableWriter(table, columns) as writer:
+        with TableWriter(table, read) as writer:
             for _, batch in intake.batches():
-                writer.write(_table(batch, columns))
+                writer.write(_table(batch, read))
                 num_examples += len(batch.rows.frame)
                 for name, joined in batch.joined.items():
                     earlier = tables[name].unmatched if name in tables else 0
                     tables[name] = Joined(joined.rows, earlier + joined.unmatched)
         rows = intake.settle(output, num_examples)
+        if isinstance(history, EarlierExamples):
+            table = add_histories(history, source.label.classes, table, columns)
         examples = Examples.count(table, params.source.label.classes, params.source.kinds())
         _require_something_to_learn(examples)
         told = {name: {"rows": joined.rows, "unmatched": joined.unmatched} for name, joined in tables.items()}

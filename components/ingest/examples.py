@@ -8,12 +8,12 @@ from typing import Final
 import polars as pl
 
 from components.core.columns import LABEL, TIMESTAMP
-from components.core.recipe.examples import TABLES, ExamplesSource, Label
+from components.core.recipe.examples import TABLES, DeliveredHistory, ExamplesSource, Label, history_of
 from components.data.formats.raw import Wanted
 from components.data.normalize import Checks, Meaning, normalize, number, timestamp
 from components.ingest import fields
 from components.ingest.batch import Batch
-from components.ingest.fields import as_text, field_value
+from components.ingest.fields import as_text, behaviours, field_value, num_listed
 from components.ingest.reading import given, read_raw
 from components.ingest.side_tables import read_tables
 
@@ -35,9 +35,8 @@ def read(source: ExamplesSource, inputs: Mapping[str, Path], seed: int) -> Itera
     places = given(inputs, source.locations())
     tables = read_tables(source, places)
     parts = {name: place for name, place in places.items() if name not in TABLES}
-    meaning = _meaning_of(source)
     for part, name, raw in read_raw(source.format, parts, _wanted(source)):
-        rows = normalize(raw, meaning, name)
+        rows = normalize(raw, _meaning_of(source, raw.frame.schema), name)
         frame, joined = rows.frame, {}
         for table, lookup in tables.items():
             frame, joined[table] = lookup.join(frame)
@@ -50,19 +49,36 @@ def _wanted(source: ExamplesSource) -> dict[str, Wanted]:
     found = {LABEL: Wanted(source.label.column, "single"), **fields.wanted(source.fields)}
     if source.timestamp is not None:
         found[TIMESTAMP] = Wanted(source.timestamp, "number")
+    if isinstance(source.history, DeliveredHistory):
+        for name, ref in source.history.columns.items():
+            found[history_of(name)] = Wanted(ref, "single", source.history.separator)
     return found
 
 
-def _meaning_of(source: ExamplesSource) -> Meaning:
+def _meaning_of(source: ExamplesSource, columns: Mapping[str, pl.DataType]) -> Meaning:
     def meaning(column: str, kind: pl.DataType) -> tuple[pl.Expr, Checks]:
         if column == LABEL:
             return _label(pl.col(column), kind, source.label)
         if column == TIMESTAMP:
             return timestamp(pl.col(column), kind, source.timestamp_unit)
+        if isinstance(source.history, DeliveredHistory) and column in source.histories():
+            return _history(column, columns, source.history, source)
         value, checks = field_value(column, kind, source.fields, source)
         return value, [*checks, (value.is_null(), "is missing")] if column in source.required else checks
 
     return meaning
+
+
+def _history(
+    column: str, columns: Mapping[str, pl.DataType], history: DeliveredHistory, source: ExamplesSource
+) -> tuple[pl.Expr, Checks]:
+    """A behaviour has a value in each of its columns, if only a missing one."""
+    value, checks = behaviours(pl.col(column), columns[column], history, source)
+    first = next(iter(source.histories()))
+    count, expected = (
+        num_listed(pl.col(name), columns[name], history.separator, source) for name in (column, first)
+    )
+    return value, [*checks, (count != expected, f"has not as many values as {first}")]
 
 
 def _label(raw: pl.Expr, kind: pl.DataType, label: Label) -> tuple[pl.Expr, Checks]:

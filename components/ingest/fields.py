@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from components.core.recipe.examples import ExamplesSource, Fields
+from components.core.recipe.examples import DeliveredHistory, ExamplesSource, Fields
 from components.data.formats.raw import Wanted
 from components.data.normalize import TEXT, Checks, number
 
@@ -63,13 +63,34 @@ def _several(
     raw: pl.Expr, kind: pl.DataType, separator: str, source: ExamplesSource
 ) -> tuple[pl.Expr, Checks]:
     """A list of values, in which none is missing; null for an empty one."""
+    lists = _lists(raw, kind, separator, source)
+    there = lists.list.eval(pl.element().filter(~_is_missing(pl.element(), source)))
+    return _checked(there, source)
+
+
+def behaviours(
+    raw: pl.Expr, kind: pl.DataType, history: DeliveredHistory, source: ExamplesSource
+) -> tuple[pl.Expr, Checks]:
+    """The last ones of a delivered history, null where a value is missing."""
+    lists = _lists(raw, kind, history.separator, source).list.tail(history.length)
+    there = lists.list.eval(pl.when(~_is_missing(pl.element(), source)).then(pl.element()))
+    return _checked(there, source)
+
+
+def num_listed(raw: pl.Expr, kind: pl.DataType, separator: str, source: ExamplesSource) -> pl.Expr:
+    """How many values a delivered list has, missing ones too."""
+    return _lists(raw, kind, separator, source).list.len().fill_null(0)
+
+
+def _lists(raw: pl.Expr, kind: pl.DataType, separator: str, source: ExamplesSource) -> pl.Expr:
     if isinstance(kind, pl.List | pl.Array):
         assert isinstance(kind.inner, pl.DataType)
-        lists = raw.cast(pl.List(kind.inner)).list.eval(as_text(pl.element(), kind.inner))
-    else:
-        text = as_text(raw, kind)
-        lists = pl.when(~_is_missing(text, source)).then(text.str.split(separator))
-    there = lists.list.eval(pl.element().filter(~_is_missing(pl.element(), source)))
+        return raw.cast(pl.List(kind.inner)).list.eval(as_text(pl.element(), kind.inner))
+    text = as_text(raw, kind)
+    return pl.when(~_is_missing(text, source)).then(text.str.split(separator))
+
+
+def _checked(there: pl.Expr, source: ExamplesSource) -> tuple[pl.Expr, Checks]:
     longest = there.list.eval(pl.element().str.len_chars()).list.max()
     return pl.when(there.list.len() > 0).then(there), [(longest > source.max_value_length, _too_long(source))]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from components.data.example_splits import Examples
 from components.data.fields import MISSING, OUT_OF_VOCABULARY
 from components.data.hashes import hash_rows
 from components.data.parquet import TableFile, TableWriter
+from components.data.present import present
 from components.data.splits import TEST, TRAIN, VALID, Parts
 
 Counts = npt.NDArray[np.int64]
@@ -149,17 +151,29 @@ def _require_classes(count_PC: Counts, params: PrepareExamplesParams) -> None:
 
 
 def _fit(file: TableFile, part_N: Parts, params: PrepareExamplesParams) -> list[FieldEncoder]:
-    """One field after the other: what stands in memory is its distinct values."""
+    """One field after the other: what stands in memory is its distinct values. A history has the encoder of
+    the field whose values it has."""
     in_train_N = part_N == TRAIN
-    return [
-        fit_field(
+    fitted = {
+        name: fit_field(
             name,
             kind,
             params.encodings,
             (part[name].combine_chunks() for part in file.parts([name], chosen=in_train_N)),
         )
         for name, kind in params.kinds.items()
-    ]
+        if name not in params.histories
+    }
+    for name, of in params.histories.items():
+        fitted[name] = replace(
+            fitted[of],
+            name=name,
+            kind="history",
+            pooling=params.encodings.pooling,
+            of=of,
+            length=params.history_length,
+        )
+    return [fitted[name] for name in params.kinds]
 
 
 def _write_parts(file: TableFile, part_N: Parts, encoders: list[FieldEncoder], output: Path) -> Counts:
@@ -184,10 +198,10 @@ def _write_parts(file: TableFile, part_N: Parts, encoders: list[FieldEncoder], o
 
 
 def _count_told(codes: pa.ChunkedArray) -> list[int]:
-    """How many examples have each told code; in a list, which ascends, it stands first."""
-    first = pc.list_element(codes, 0) if pa.types.is_list(codes.type) else codes
-    code_N = first.to_numpy()
-    return [int(np.count_nonzero(code_N == code)) for code in _TOLD]
+    """How many examples have each told code, in a list anywhere."""
+    row_V, values = present(codes.combine_chunks())
+    code_V = values.to_numpy()
+    return [len(np.unique(row_V[code_V == code])) for code in _TOLD]
 
 
 def _document_of(encoder: FieldEncoder, count_PT: Counts, sizes: Mapping[str, int]) -> dict[str, Any]:

@@ -30,13 +30,17 @@ class FieldTable:
 
     Attributes:
         pooling: what the rows of several values become; None where an example has one.
-        size: of its table; codes are 0 … size − 1.
+        size: of its table; codes are 0 … size − 1. A history has no table, size 0.
+        of: of a history the field whose table it looks into.
+        length: of a history, at most.
     """
 
     name: str
     kind: FieldKind
     pooling: Pooling | None
     size: int
+    of: str | None = None
+    length: int | None = None
 
 
 @final
@@ -49,14 +53,22 @@ class Layout:
     @classmethod
     def read(cls, directory: Path) -> "Layout":
         """From a dataset or a model artifact."""
-        names = [columns.FIELD, columns.KIND, columns.POOLING, columns.SIZE]
+        names = [columns.FIELD, columns.KIND, columns.POOLING, columns.SIZE, columns.OF, columns.LENGTH]
         lines = read_table(directory / "fields.parquet").select(names).to_pylist()
         return cls(tuple(FieldTable(*line.values()) for line in lines))
 
     @cached_property
     def offset_F(self) -> tuple[int, ...]:
-        """Each field's first row."""
-        return tuple(accumulate((field.size for field in self.fields), initial=0))[:-1]
+        """Each field's first row; a history's is that of the field whose values it has."""
+        first = dict(
+            zip(self.names, accumulate((field.size for field in self.fields), initial=0), strict=False)
+        )
+        return tuple(first[field.of or field.name] for field in self.fields)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the fields."""
+        return tuple(field.name for field in self.fields)
 
     @property
     def num_rows(self) -> int:

@@ -86,6 +86,7 @@ def value_ids(directory: Path) -> RawIds:
     """What each row of a classifier's table stands for, from a dataset or model artifact: its field and its
     value. A bucket of a hash is the same where there are as many."""
     fields = read_table(directory / "fields.parquet").to_pylist()
+    fields = [field for field in fields if field[columns.SIZE]]  # a history has rows of another field
     values = read_table(directory / "values.parquet")
     of_field = {
         name: values.filter(pc.equal(values[columns.FIELD], name))[columns.VALUE].to_pylist()

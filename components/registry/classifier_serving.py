@@ -39,7 +39,7 @@ class Scorer:
     Attributes:
         classes: in the order of the probabilities.
         missing: texts that stand for no value, as in the source that the model learned from.
-        fields: in the order of the network's rows.
+        fields: in the order of the dataset's.
     """
 
     def __init__(self, files: Mapping[str, str | Path]) -> None:
@@ -56,24 +56,30 @@ class Scorer:
         lows: dict[str, list[float]] = {name: [] for name in codes}
         for row in edges.to_pylist():
             lows[row["field"]].append(row["low"])
-        self.fields = [
-            Field(row, codes[row["field"]], lows[row["field"]], self.missing) for row in fields.to_pylist()
-        ]
+        rows = {row["field"]: row for row in fields.to_pylist()}
+        self.fields = []
+        for name, row in rows.items():
+            of = row.get("of") or name
+            known = Field(rows[of], codes[of], lows[of], self.missing)
+            self.fields.append(known if of == name else History(row, known))
         vectors = embeddings["embedding"].combine_chunks()
-        self._table_RW: NDArray[np.float32] = vectors.flatten().to_numpy().reshape(len(vectors), -1)
-        self._first_F = np.cumsum([0, *(field.size for field in self.fields)])
+        table_RW: NDArray[np.float32] = vectors.flatten().to_numpy().reshape(len(vectors), -1)
+        first = dict(zip(rows, np.cumsum([0, *(row["size"] for row in rows.values())]), strict=False))
+        self._tables = {name: table_RW[first[row.get("of") or name] :] for name, row in rows.items()}
         self._network = _network(Path(files["network"]))
+        inputs = {given.name: given.shape for given in self._network.get_inputs()}
+        self._longest: int | None = inputs["past"][1] if "past" in inputs else None
 
     def score(self, columns: Mapping[str, Sequence[Any]]) -> Floats:
         """Probabilities (N, C) of N examples.
 
         Args:
             columns: field → N values; of a categorical field text, of a numeric one numbers, of a
-                multi-valued one lists of text. None is missing, and so are NaN, an empty list, and what the
-                source has for missing values.
+                multi-valued one lists of text, of a history lists of text in the order of time. None is
+                missing, and so are NaN, an empty list, and what the source has for missing values.
 
         Raises:
-            ValueError: a field is missing.
+            ValueError: a field is missing, or an example's histories differ in length.
         """
         names = [field.name for field in self.fields]
         missing = [name for name in names if name not in columns]
@@ -86,11 +92,23 @@ class Scorer:
         return np.concatenate([np.empty((0, len(self.classes))), *blocks])
 
     def _score(self, columns: Mapping[str, Sequence[Any]]) -> Floats:
-        pooled = [
-            field.pool(self._table_RW[first : first + field.size], columns[field.name])
-            for field, first in zip(self.fields, self._first_F, strict=False)
-        ]
-        (logit_BL,) = self._network.run(["logit"], {"rows": np.stack(pooled, axis=1)})
+        pooled, read = [], []
+        for field in self.fields:
+            table, values = self._tables[field.name], columns[field.name]
+            if self._longest is not None and isinstance(field, History):
+                read.append(field.read(table, values, self._longest))
+            else:
+                pooled.append(field.pool(table, values))
+        inputs: dict[str, NDArray[Any]] = {"rows": np.stack(pooled, axis=1)}
+        if read:
+            there_BT = read[0][1]
+            if any((other_BT != there_BT).any() for _, other_BT in read):
+                names = [field.name for field in self.fields if isinstance(field, History)]
+                raise ValueError(
+                    f"{names}: the lists of an example differ in length, need one value a behaviour"
+                )
+            inputs |= {"past": np.concatenate([some for some, _ in read], axis=2), "there": there_BT}
+        (logit_BL,) = self._network.run(["logit"], inputs)
         return _probabilities(logit_BL)
 
 
@@ -136,16 +154,51 @@ class Field:
     def _one(self, value: str | None) -> int:
         return MISSING if value is None or value in self._missing else self._text(value)
 
-    def pool(self, table_SW: NDArray[np.float32], values: Sequence[Any]) -> NDArray[np.float32]:
+    def pool(self, table_RW: NDArray[np.float32], values: Sequence[Any]) -> NDArray[np.float32]:
         """One row (N, W) for each example."""
         code, count_N = self.codes(values)
-        row_VW = table_SW[code]
-        if self.kind != "multi_valued":
-            return row_VW
-        pooled_NW = np.add.reduceat(row_VW, np.cumsum(count_N) - count_N)
-        if self._mean:
-            pooled_NW /= count_N[:, None].astype(np.float32)
-        return pooled_NW
+        row_VW = table_RW[code]
+        return row_VW if self.kind != "multi_valued" else _pooled(row_VW, count_N, mean=self._mean)
+
+
+class History:
+    """What a user did before, by the values of a field, in the order of time."""
+
+    kind = "history"
+
+    def __init__(self, row: Mapping[str, Any], of: Field) -> None:
+        self.name: str = row["field"]
+        self.size = 0
+        self._mean, self._length, self._of = row["pooling"] == "mean", row["length"], of
+
+    def codes(self, values: Sequence[Any]) -> tuple[Codes, Codes]:
+        """The codes of N histories one after another, and how many each has (N,): its last ones, and one
+        missing value for none."""
+        lists = [list(some)[-self._length :] if some is not None and len(some) else [None] for some in values]
+        lengths = np.array([len(some) for some in lists], dtype=np.int64)
+        return self._of.codes([value for some in lists for value in some])[0], lengths
+
+    def pool(self, table_RW: NDArray[np.float32], values: Sequence[Any]) -> NDArray[np.float32]:
+        """One row (N, W) for each example."""
+        code, count_N = self.codes(values)
+        return _pooled(table_RW[code], count_N, mean=self._mean)
+
+    def read(
+        self, table_RW: NDArray[np.float32], values: Sequence[Any], longest: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """(N, T, W) rows, the last behaviour at place T − 1; and (N, T), where there is one."""
+        code, count_N = self.codes(values)
+        there_NT = np.arange(longest) >= longest - count_N[:, None]
+        state_NTW = np.zeros((*there_NT.shape, table_RW.shape[1]), np.float32)
+        state_NTW[there_NT] = table_RW[code]
+        return state_NTW, there_NT
+
+
+def _pooled(row_VW: NDArray[np.float32], count_N: Codes, *, mean: bool) -> NDArray[np.float32]:
+    pooled_NW: NDArray[np.float32] = np.add.reduceat(row_VW, np.cumsum(count_N) - count_N)
+    if mean:
+        pooled_NW /= count_N[:, None].astype(np.float32)
+    return pooled_NW
 
 
 def _as_number(text: str) -> list[float]:
@@ -241,6 +294,7 @@ _COLUMNS: Mapping[str, Callable[["pd.Series[Any]"], Sequence[Any]]] = {
     "categorical": _texts,
     "numeric": _numbers,
     "multi_valued": _lists,
+    "history": _lists,
 }
 
 mlflow.models.set_model(Classifier())

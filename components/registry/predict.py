@@ -17,14 +17,15 @@ def predict(model: str, tracking_uri: str, examples: Sequence[Mapping[str, Any]]
 
     Args:
         examples: field → value; what is missing is None, or is not there. More than the model's fields is
-            ignored. A multi-valued field has a list, or text with `|` between its values.
+            ignored. A multi-valued field has a list, or text with `|` between its values; so has a history,
+            in the order of time.
 
     Returns:
         class, the most probable; and probability_<class> for each class.
 
     Raises:
-        InvalidInputError: there is no champion that classifies, a field is in no example, or a value is none
-            of its field's.
+        InvalidInputError: there is no champion that classifies, a field is in no example, a value is none of
+            its field's, or an example's histories differ in length.
         InfrastructureError: MLflow cannot be reached.
     """
     champion = load_champion(model, tracking_uri, "classification")
@@ -32,7 +33,8 @@ def predict(model: str, tracking_uri: str, examples: Sequence[Mapping[str, Any]]
     import pandas as pd
 
     fields = _readers(champion)
-    missing_values: Set[str] = champion.unwrap_python_model().scorer.missing
+    scorer = champion.unwrap_python_model().scorer
+    missing_values: Set[str] = scorer.missing
     given = {name for example in examples for name in example}
     missing = [name for name in fields if name not in given]
     if missing:
@@ -44,8 +46,23 @@ def predict(model: str, tracking_uri: str, examples: Sequence[Mapping[str, Any]]
         ]
         for name, read in fields.items()
     }
+    _require_behaviours(
+        {field.name: columns[field.name] for field in scorer.fields if field.kind == "history"}
+    )
     answer: pd.DataFrame = champion.predict(pd.DataFrame(columns))
     return answer
+
+
+def _require_behaviours(histories: Mapping[str, Sequence[Sequence[str] | None]]) -> None:
+    """Every behaviour has a value of each field, if only a missing one."""
+    for place, values in enumerate(zip(*histories.values(), strict=True), start=1):
+        counts = [len(value or ()) for value in values]
+        if len(set(counts)) > 1:
+            told = ", ".join(f"{count} in {name}" for name, count in zip(histories, counts, strict=True))
+            raise InvalidInputError(
+                f"example {place}: its histories differ in length: got {told}; need a value of each for each "
+                "behaviour"
+            )
 
 
 def _readers(champion: Any) -> dict[str, Callable[[Any], Any]]:

@@ -21,6 +21,7 @@ _TYPES: Final[Mapping[FieldKind, str]] = {
     "categorical": "string",
     "numeric": "double",
     "multi_valued": "strings",
+    "history": "strings",
 }
 
 

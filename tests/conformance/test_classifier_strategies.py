@@ -1,17 +1,19 @@
 """Every classifier that a recipe can name passes the same tests."""
 
 from pathlib import Path
+from typing import Any, get_args
 
 import onnxruntime
 import pytest
 import torch
-from torch.nn.functional import nll_loss
+from torch.nn.functional import nll_loss, pad
 
-from components.core.recipe.classification import Amer, Classifier, ClassifierConfig, Dnn, Mlp
+from components.core.recipe.classification import Amer, Classifier, ClassifierConfig, Din, Dnn, Mlp
+from components.core.recipe.sequences import Block, LayerName, NormName
 from components.core.strategy import Strategy, registered
 from components.rec.classifiers.base import ClassifierModel, log_probabilities, probabilities
 from components.rec.classifiers.export import export
-from components.rec.fields import FieldData
+from components.rec.fields import FieldData, Layout
 from components.rec.weights import load_tensors, save_tensors
 from tests.unit.rec.field_worlds import MIXED, SINGLE, make_field_data, make_layout
 
@@ -23,6 +25,14 @@ every_number_of_classes = pytest.mark.parametrize("num_classes", [2, 5])
 every_layout = pytest.mark.parametrize(
     "poolings", [SINGLE, ("mean",), MIXED], ids=["one field", "one of several values", "five fields"]
 )
+with_and_without_histories = pytest.mark.parametrize("histories", [(), ("f0",)], ids=["", "with a history"])
+
+
+def layout_for(
+    strategy: type[Strategy], poolings: Any = MIXED, first_size: int = 12, histories: Any = ()
+) -> Layout:
+    """With a history where the model cannot do without."""
+    return make_layout(poolings, first_size, histories or (("f0",) if strategy is Din else ()))
 
 
 def build(strategy: type[Strategy], data: FieldData, seed: int = 1) -> ClassifierModel:
@@ -46,11 +56,12 @@ def train(model: ClassifierModel, data: FieldData, epochs: int, learning_rate: f
 @every_model
 @every_number_of_classes
 @every_layout
+@with_and_without_histories
 @pytest.mark.parametrize("size", [2, 33])
 def test_model_gives_each_example_its_logits(
-    strategy: type[Strategy], num_classes: int, poolings: tuple[None, ...], size: int
+    strategy: type[Strategy], num_classes: int, poolings: tuple[None, ...], histories: Any, size: int
 ) -> None:
-    data = make_field_data(make_layout(poolings), num_classes)
+    data = make_field_data(layout_for(strategy, poolings, histories=histories), num_classes)
     model, batch = build(strategy, data), data.train.select(torch.arange(size))
     for dropout in (None, torch.Generator().manual_seed(1)):
         logit_BL = model.train()(batch, dropout)
@@ -65,7 +76,7 @@ def test_model_gives_each_example_its_logits(
 
 @every_model
 def test_model_is_made_by_its_seed_alone(strategy: type[Strategy]) -> None:
-    data = make_field_data(make_layout())
+    data = make_field_data(layout_for(strategy))
     before = torch.get_rng_state()
     first, second, other = (build(strategy, data, seed).state_dict() for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
@@ -84,7 +95,7 @@ def test_model_is_made_by_its_seed_alone(strategy: type[Strategy]) -> None:
 def test_model_begins_with_small_embeddings_and_no_linear_weights(
     strategy: type[Strategy], num_classes: int
 ) -> None:
-    data = make_field_data(make_layout(first_size=500), num_classes)
+    data = make_field_data(layout_for(strategy, first_size=500), num_classes)
     model, config = build(strategy, data), strategy()
     width = config.dim + (data.num_logits if model.network.linear else 0)
     assert model.table.shape == (data.layout.num_rows, width)
@@ -94,7 +105,9 @@ def test_model_begins_with_small_embeddings_and_no_linear_weights(
 
 @every_model
 def test_model_names_the_tensors_with_a_row_for_each_value(strategy: type[Strategy]) -> None:
-    small, large = (build(strategy, make_field_data(make_layout(first_size=size))) for size in (5, 9))
+    small, large = (
+        build(strategy, make_field_data(layout_for(strategy, first_size=size))) for size in (5, 9)
+    )
     assert small.rows == {"table": "value"}
     for name, tensor in small.state_dict().items():
         other = large.state_dict()[name].shape
@@ -105,7 +118,7 @@ def test_model_names_the_tensors_with_a_row_for_each_value(strategy: type[Strate
 @every_model
 @every_number_of_classes
 def test_model_learns_what_fields_are_worth(strategy: type[Strategy], num_classes: int) -> None:
-    data = make_field_data(make_layout(), num_classes, num_train=1500, num_valid=500)
+    data = make_field_data(layout_for(strategy), num_classes, num_train=1500, num_valid=500)
     model = build(strategy, data)
     before = data.validate(model, "auc")
     train(model, data, epochs=15)
@@ -116,7 +129,7 @@ def test_model_learns_what_fields_are_worth(strategy: type[Strategy], num_classe
 
 @every_model
 def test_model_is_the_same_after_a_round_trip(strategy: type[Strategy], tmp_path: Path) -> None:
-    data = make_field_data(make_layout())
+    data = make_field_data(layout_for(strategy))
     model, other = build(strategy, data), build(strategy, data, seed=2)
     train(model, data, epochs=1)
     save_tensors(model.state_dict(), tmp_path / "weights")
@@ -127,7 +140,7 @@ def test_model_is_the_same_after_a_round_trip(strategy: type[Strategy], tmp_path
 @every_model
 def test_optimizer_goes_on_where_it_stopped(strategy: type[Strategy]) -> None:
     """Within an epoch, with steps that were put off."""
-    data = make_field_data(make_layout(first_size=100))
+    data = make_field_data(layout_for(strategy, first_size=100))
 
     def run(stop_at: int | None) -> dict[str, torch.Tensor]:
         model, dropout = build(strategy, data).train(), torch.Generator().manual_seed(3)
@@ -155,21 +168,29 @@ def test_optimizer_goes_on_where_it_stopped(strategy: type[Strategy]) -> None:
 def test_network_is_the_same_outside_of_torch(
     strategy: type[Strategy], poolings: tuple[None, ...], tmp_path: Path
 ) -> None:
-    require_same_outside(strategy(), poolings, tmp_path)
+    require_same_outside(strategy(), layout_for(strategy, poolings), tmp_path)
 
 
 def test_activations_are_the_same_outside_of_torch(tmp_path: Path) -> None:
     mlp = Mlp(hidden=(8, 7, 6, 5), activations=("dice", "swish", "identity", "relu"))
-    require_same_outside(Dnn(mlp=mlp), MIXED, tmp_path)
+    require_same_outside(Dnn(mlp=mlp), make_layout(), tmp_path)
 
 
 def test_interactions_are_the_same_outside_of_torch(tmp_path: Path) -> None:
     interactions = (("f0", "f1"), ("f4", "f2", "f1"))
-    require_same_outside(Amer(interactions=interactions), MIXED, tmp_path)
+    require_same_outside(Amer(interactions=interactions), make_layout(), tmp_path)
 
 
-def require_same_outside(config: Classifier, poolings: tuple[None, ...], tmp_path: Path) -> None:
-    data = make_field_data(make_layout(poolings), num_classes=5)
+def test_blocks_are_the_same_outside_of_torch(tmp_path: Path) -> None:
+    blocks = tuple(
+        Block(layer=name, norm=norm) for name in get_args(LayerName) for norm in get_args(NormName)
+    )
+    layout = make_layout(histories=("f0", "f2"))
+    require_same_outside(Amer(dim=8, blocks=blocks), layout, tmp_path)
+
+
+def require_same_outside(config: Classifier, layout: Layout, tmp_path: Path) -> None:
+    data = make_field_data(layout, num_classes=5)
     model: ClassifierModel = config.load()(config, data, generator=torch.Generator().manual_seed(1))
     train(model, data, epochs=1)
     model.train()
@@ -181,7 +202,13 @@ def require_same_outside(config: Classifier, poolings: tuple[None, ...], tmp_pat
     assert b".py" not in written
     session = onnxruntime.InferenceSession(str(tmp_path / "first"), providers=["CPUExecutionProvider"])
     for size in (1, 50):
-        rows_BFW = model.look_up(data.valid.select(torch.arange(size))).detach()
-        (logit_BL,) = session.run(["logit"], {"rows": rows_BFW.numpy()})
+        looked = model.look_up(data.valid.select(torch.arange(size)))
+        inputs = {"rows": looked.rows_BFW.detach().numpy()}
+        if looked.past is not None:
+            longest = session.get_inputs()[1].shape[1]
+            before = (longest - looked.past.state_BTK.shape[1], 0)
+            inputs["past"] = pad(looked.past.state_BTK.detach(), (0, 0, *before)).numpy()
+            inputs["there"] = pad(looked.past.there_BT, before).numpy()
+        (logit_BL,) = session.run(["logit"], inputs)
         found = probabilities(torch.from_numpy(logit_BL)).double()
         assert torch.allclose(found, model.predict(data.valid)[:size], atol=1e-5)

@@ -7,11 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from components.cli.app import app
 from components.core.manifest import read_manifest
 from components.core.policy import Policy
+from components.core.recipe.classification import ClassificationTraining
+from components.data.parquet import read_table
+from components.rec.classification import build_classifier
+from components.rec.fields import FieldData
+from components.rec.weights import load_tensors
+from components.registry.scorers import load_scorer
 
 RECIPE = """\
 name: {name}
@@ -78,6 +85,67 @@ def write_recipe(name: str, search: str, model: str = "deepfm") -> str:
 def artifact(name: str, recipe: str) -> Path:
     (place,) = [path for path in Path(f"workspace/{recipe}/{name}").iterdir() if path.name.isalnum()]
     return place
+
+
+HYBRID = """\
+name: hybrid
+task: classification
+source:
+  kind: files
+  path: visits.csv
+  label: {column: click}
+  fields: {categorical: {user: user, ad: ad, shop: shop}, numeric: {age: age}}
+  history: {kind: earlier, by: user, fields: [ad, shop], length: 4}
+  timestamp: time
+prepare: {split: {kind: temporal, ratio: [8, 1, 1]}}
+search:
+  kind: amer
+  steps: [history, interactions, mlp]
+  blocks: {num_blocks: 1, epochs: 1, probes: 1, children: 5, top: 1, fine_tune: {epochs: 1}}
+  rounds: 1
+  epochs: 1
+  keep: 3
+  chosen: 2
+  mlp: {epochs: 1, children: 5, top: 1, fine_tune: {epochs: 1}}
+training: {model: {kind: amer, dim: 4, mlp: {hidden: [8]}}, batch_size: 64, epochs: 2, device: cpu}
+promotion: {limits: {auc: {min: 0.4}}, beat: []}
+"""
+
+
+@pytest.mark.slow
+def test_what_reads_histories_is_judged_and_served_as_it_was_trained(run: Run) -> None:
+    """From a history made of earlier examples to questions that bring their own."""
+    visits = [f"{row.rpartition(',')[0]},s{place % 7},{place}" for place, row in enumerate(rows())]
+    Path("visits.csv").write_text("\n".join(["click,user,ad,age,shop,time", *visits, ""]))
+    Path("hybrid.yaml").write_text(HYBRID)
+    done = run("run", "hybrid.yaml")
+    assert done.exit_code == 0, done.output
+    assert "Version 1 of hybrid was made champion" in done.output
+    model, dataset, delivered = (artifact(name, "hybrid") for name in ("model", "dataset", "interactions"))
+    policy = Policy.read(artifact("policy", "hybrid"))
+    assert set(policy.patch) == {"model.blocks", "model.interactions", "model.mlp"}
+    section = json.loads((model / "training.json").read_text())["training"]
+    data = FieldData.load(dataset, torch.device("cpu"))
+    trained = build_classifier(ClassificationTraining.model_validate(section), data, seed=9)
+    trained.load_state_dict(load_tensors(model / "weights.safetensors", torch.device("cpu")))
+    asked = read_table(delivered / "interactions.parquet")
+    row_N = read_table(dataset / "valid.parquet")["row"].to_numpy()
+    columns = asked.take(row_N).to_pydict()
+    assert {len(some) for some in columns["history_ad"]} == {4}
+    found = load_scorer(model).score(columns)
+    np.testing.assert_allclose(found, trained.predict(data.valid).numpy(), atol=1e-5)
+    columns["history_shop"][3].pop()
+    with pytest.raises(ValueError, match="the lists of an example differ in length"):
+        load_scorer(model).score(columns)
+    question = {"user": "u3", "ad": "a1", "shop": "s2", "age": 30, "history_ad": ["a1", "a9"]}
+    Path("asked.jsonl").write_text(json.dumps(question | {"history_shop": ["s2", "s3"]}) + "\n")
+    answered = run("predict", "hybrid", "--input", "asked.jsonl", "--json")
+    assert answered.exit_code == 0, answered.output
+    assert json.loads(answered.output)[0]["class"] in {"0", "1"}
+    Path("asked.jsonl").write_text(json.dumps(question | {"history_shop": ["s2"]}) + "\n")
+    refused = run("predict", "hybrid", "--input", "asked.jsonl")
+    assert refused.exit_code == 2, refused.output
+    assert "differ in length" in refused.output
 
 
 @pytest.mark.slow

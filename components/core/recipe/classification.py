@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.core.recipe.sequences import Block
 from components.core.recipe.training import AnyRetrainParams, Count, EpochTraining, NonNegative, Positive
 from components.core.strategy import Config, Strategy
 
@@ -144,12 +145,27 @@ class FibiNet(Classifier):
     )  # §4.1 there
 
 
+class Din(Classifier):
+    """DIN (Zhou et al. 2018): an MLP over the embeddings and what a history holds of the example's own kind:
+    its behaviours, each weighed by what the example is about."""
+
+    implementation: ClassVar[str] = "components.rec.classifiers.din:DinModel"
+    kind: Literal["din"] = "din"
+    attention: Count = Field(default=36, description="hidden units of what weighs a behaviour")  # §4.3
+
+
 class Amer(Classifier):
-    """AMER's stages 2 and 3: element-wise products of chosen fields, an MLP over fields and products, and a
-    shortcut of both that is weighed for each example."""
+    """AMER: residual blocks that read the history, element-wise products of chosen fields, an MLP over
+    fields, products and history, and a shortcut of fields and products that is weighed for each example."""
 
     implementation: ClassVar[str] = "components.rec.classifiers.amer:AmerModel"
     kind: Literal["amer"] = "amer"
+    blocks: tuple[Block, ...] = Field(
+        default=(),
+        description="through which behaviours go before they are summed up, from the first to the last; a "
+        "search may replace them",
+    )
+    attention: Count = Field(default=36, description="hidden units of what weighs a behaviour")
     interactions: tuple[Interaction, ...] = Field(
         default=(), description="products, by the fields' names, of any order; a search may replace them"
     )
@@ -177,7 +193,7 @@ def check_interactions(interactions: Sequence[Interaction]) -> None:
 
 
 ClassifierConfig = Annotated[
-    DeepFm | Ipnn | Nfm | AutoInt | WideAndDeep | Dcn | XDeepFm | Dnn | FibiNet | Amer,
+    DeepFm | Ipnn | Nfm | AutoInt | WideAndDeep | Dcn | XDeepFm | Dnn | FibiNet | Din | Amer,
     Field(discriminator="kind"),
 ]
 

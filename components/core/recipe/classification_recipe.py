@@ -6,7 +6,12 @@ from typing import Literal
 from pydantic import Field
 
 from components.core.recipe.base import expectations_of
-from components.core.recipe.classification import ClassificationTraining, RetrainClassifierParams
+from components.core.recipe.classification import (
+    Amer,
+    ClassificationTraining,
+    Din,
+    RetrainClassifierParams,
+)
 from components.core.recipe.epoch_recipe import EpochRecipe
 from components.core.recipe.example_judgement import (
     EvaluateClassifierParams,
@@ -18,7 +23,13 @@ from components.core.recipe.example_preparation import PrepareExamples, PrepareE
 from components.core.recipe.example_quality import ExampleQuality
 from components.core.recipe.examples import AnyExamples, ExamplesSource, IngestExamplesParams
 from components.core.recipe.quality import EXAMPLE_TABLES, Bound
-from components.core.recipe.search import ClassifierSearch, NoSearch, SearchForClassifierParams
+from components.core.recipe.search import (
+    AmerForFields,
+    ClassifierSearch,
+    NoSearch,
+    SearchForClassifierParams,
+)
+from components.core.recipe.sequences import PARTS_OF_LAYERS, undivided
 from components.core.strategy import Config
 
 
@@ -42,6 +53,13 @@ class ClassificationRecipe(EpochRecipe):
         timed = isinstance(self.source, ExamplesSource) and self.source.timestamp is not None
         if self.prepare.split.kind == "temporal" and not timed:
             yield "prepare.split.kind: got 'temporal', which needs source.timestamp"
+        yield from self._unread()
+        history = self.source.history if isinstance(self.source, ExamplesSource) else None
+        if history is not None and history.kind == "earlier" and self.prepare.split.kind != "temporal":
+            yield (
+                f"prepare.split.kind: got {self.prepare.split.kind!r}, need 'temporal', as source.history is "
+                "made of earlier examples: train would read what happens in test"
+            )
         quality = self.quality
         for place, bound in {
             "delivery.age_s": quality.delivery.age_s,
@@ -64,18 +82,43 @@ class ClassificationRecipe(EpochRecipe):
                     f"promotion.guardrails.{number}.field: got {guardrail.field!r}, need one of the fields "
                     f"{sorted(kinds)}"
                 )
-        for number, names in enumerate(getattr(self.training.model, "interactions", None) or ()):
+        model = self.training.model
+        crossed = kinds.keys() - (self.source.histories() if isinstance(model, Amer) else {})
+        for number, names in enumerate(getattr(model, "interactions", None) or ()):
             for name in names:
-                if name not in kinds:
-                    yield (
-                        f"training.model.interactions.{number}: got {name!r}, need fields of {sorted(kinds)}"
-                    )
+                if name not in crossed:
+                    allowed = sorted(crossed)
+                    yield f"training.model.interactions.{number}: got {name!r}, need fields of {allowed}"
         if self.search.kind == "amer" and self.training.model.kind != "amer":
             kind = self.training.model.kind
             yield f"training.model.kind: got {kind!r}, need 'amer', as search.kind is 'amer'"
         if len(self.source.label.classes) > 2:
             yield from of_two_classes(self.promotion)
         yield from super()._contradictions()
+
+    def _unread(self) -> Iterator[str]:
+        """What reads histories has some, and of a width that fits."""
+        model, search, histories = self.training.model, self.search, self.source.histories()
+        width = model.dim * len(histories)
+        blocks = model.blocks if isinstance(model, Amer) else ()
+        if not histories:
+            if isinstance(model, Din):
+                yield "training.model.kind: got 'din', which needs source.history"
+            if blocks:
+                yield "training.model.blocks: read histories, which need source.history"
+            if isinstance(search, AmerForFields) and "history" in search.steps:
+                yield "search.steps: got 'history', which needs source.history"
+            return
+        for problem in undivided(blocks, width):
+            yield f"training.model.{problem}: dim {model.dim} by {len(histories)} fields of a behaviour"
+        if isinstance(search, AmerForFields) and "history" in search.steps:
+            for name in search.blocks.layers:
+                parts = PARTS_OF_LAYERS.get(name, 1)
+                if width % parts:
+                    yield (
+                        f"search.blocks.layers: got {name!r}, whose {parts} parts do not divide {width}: "
+                        f"training.model.dim {model.dim} by {len(histories)} fields of a behaviour"
+                    )
 
     def tables(self) -> Collection[str]:
         """The examples, and what prepare makes of them."""
@@ -94,6 +137,8 @@ class ClassificationRecipe(EpochRecipe):
             "prepare": PrepareExamplesParams(
                 **common["prepare"],
                 kinds=self.source.kinds(),
+                histories=self.source.histories(),
+                history_length=self.source.history_length,
                 classes=self.source.label.classes,
                 missing=self.source.missing,
                 expectations=expectations_of(self.quality, *EXAMPLE_TABLES),

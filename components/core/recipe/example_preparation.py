@@ -62,7 +62,9 @@ class Encodings(Config):
         default=ValuesEncoding(), description="of each value of multi-valued fields"
     )
     pooling: Pooling = Field(
-        default="mean", description="what the embeddings of a multi-valued field's values become"
+        default="mean",
+        description="what the embeddings of a multi-valued field's values become; those of a history where "
+        "the model does not read it",
     )
     fields: dict[FieldName, Annotated[AnyEncoding, Field(discriminator="kind")]] = Field(
         default={}, description="of single fields, where it is another"
@@ -82,6 +84,8 @@ def unfit(encodings: Encodings, kinds: dict[str, FieldKind]) -> Iterator[str]:
     for name, encoding in encodings.fields.items():
         if name not in kinds:
             yield f"prepare.encodings.fields.{name}: there is no such field, need one of {sorted(kinds)}"
+        elif kinds[name] == "history":
+            yield f"prepare.encodings.fields.{name}: a history is encoded as the field whose values it has"
         elif (encoding.kind in _NUMERIC) != (kinds[name] == "numeric"):
             allowed = "quantile or log2" if kinds[name] == "numeric" else "values or hashed"
             yield (
@@ -129,6 +133,10 @@ class PrepareExamplesParams(PrepareExamples):
 
     task: Literal["classification"] = "classification"
     kinds: dict[str, FieldKind] = Field(description="field → what it holds")
+    histories: dict[str, str] = Field(
+        default={}, description="field that has a history → the field whose values stand in it"
+    )
+    history_length: int = Field(default=0, description="behaviours in a history, at most")
     classes: tuple[str, ...] = Field(description="the label's values")
     missing: tuple[str, ...] = Field(default=("",), description="raw values that stand for none, for serving")
     seed: int
@@ -138,3 +146,8 @@ class PrepareExamplesParams(PrepareExamples):
         default="", description="whose champion's dataset to compare with"
     )
     tracking_uri: Annotated[str, Unkeyed()] = Field(default="", description="where it is registered")
+
+    def encoding_of(self, name: str) -> AnyEncoding:
+        """How a field is encoded: a history as the field whose values it has."""
+        name = self.histories.get(name, name)
+        return self.encodings.of(name, self.kinds[name])

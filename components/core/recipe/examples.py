@@ -18,7 +18,8 @@ from components.core.recipe.source import (
 )
 from components.core.strategy import Config, Strategy, Unkeyed
 
-FieldKind = Literal["categorical", "numeric", "multi_valued"]
+FieldKind = Literal["categorical", "numeric", "multi_valued", "history"]
+LISTS: Final = frozenset({"multi_valued", "history"})  # kinds of which an example has several values
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 TableFormat = Annotated[DelimitedFormat | JsonLinesFormat | ParquetFormat, Field(discriminator="kind")]
 TABLES: Final = ("table_1", "table_2", "table_3", "table_4")  # inputs of ingest
@@ -104,6 +105,52 @@ class SideTable(Config):
         return super().identity()
 
 
+class AnyHistory(Config):
+    """What a user did before an example. What he did once is a behaviour (AMER §2.1): a value of each of
+    some categorical fields."""
+
+    length: Annotated[int, Field(ge=1)] = Field(
+        default=50, description="of a history: so many of its last behaviours"
+    )
+
+
+class EarlierExamples(AnyHistory):
+    """The examples before an example's timestamp, of the same user; those of its own second are not known
+    yet."""
+
+    kind: Literal["earlier"] = "earlier"
+    by: FieldName = Field(description="the categorical field of the examples that says whose history it is")
+    fields: Annotated[tuple[FieldName, ...], Field(min_length=1)] = Field(
+        description="categorical fields, those of tables too, whose values are a behaviour"
+    )
+    classes: tuple[str, ...] | None = Field(
+        default=None, description="only examples of these classes are behaviours; all where none are given"
+    )
+
+
+class DeliveredHistory(AnyHistory):
+    """Columns of the examples, each of which lists one field's values in the order of time."""
+
+    kind: Literal["delivered"] = "delivered"
+    columns: Annotated[dict[FieldName, ColumnRef], Field(min_length=1)] = Field(
+        description="by the categorical field whose values a column lists; those of tables too"
+    )
+    separator: Annotated[str, Field(min_length=1)] = Field(default="|", description="between two values")
+
+    @property
+    def fields(self) -> tuple[FieldName, ...]:
+        """Whose values are a behaviour."""
+        return tuple(self.columns)
+
+
+AnyHistoryConfig = Annotated[EarlierExamples | DeliveredHistory, Field(discriminator="kind")]
+
+
+def history_of(field: str) -> str:
+    """The name of the field that has the history of another's values."""
+    return f"history_{field}"
+
+
 class ExamplesSource(Strategy):
     """Labelled examples in files. `path` is a file, a directory, a glob or an `s3://` prefix; a source that
     is already split names its `parts` instead."""
@@ -126,6 +173,9 @@ class ExamplesSource(Strategy):
     tables: Annotated[dict[FieldName, SideTable], Field(max_length=len(TABLES))] = Field(
         default={}, description="further tables whose columns are fields too"
     )
+    history: AnyHistoryConfig | None = Field(
+        default=None, description="what each example's user did before, for models that read it"
+    )
     timestamp: ColumnRef | None = Field(default=None, description="when it happened, see timestamp_unit")
     timestamp_unit: TimestampUnit = Field(
         default="s", description="what a timestamp counts since 1970, or ISO 8601 text"
@@ -147,6 +197,7 @@ class ExamplesSource(Strategy):
         if self.parts is not None and not {"train", "test"} <= self.parts.keys():
             yield f"parts: got {sorted(self.parts)}, need train and test (valid is optional)"
         names = [name for fields in self._all_fields() for kinds in fields for name in kinds]
+        names += self.histories()
         if not names:
             yield "fields: got none, need at least one"
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -167,6 +218,27 @@ class ExamplesSource(Strategy):
             if table.field not in self.fields.categorical:
                 allowed = sorted(self.fields.categorical)
                 yield f"tables.{name}.field: got {table.field!r}, need one of fields.categorical, {allowed}"
+        if self.history is not None:
+            yield from self._wrong_in_history(self.history)
+
+    def _wrong_in_history(self, history: EarlierExamples | DeliveredHistory) -> Iterator[str]:
+        categorical = sorted(name for fields, *_ in self._all_fields() for name in fields)
+        for name in history.fields:
+            if name not in categorical:
+                yield f"history: got the field {name!r}, need categorical fields, of {categorical}"
+        if isinstance(history, DeliveredHistory):
+            return
+        if self.timestamp is None:
+            yield "history.kind: got 'earlier', which needs timestamp"
+        if len(set(history.fields)) < len(history.fields):
+            yield f"history.fields: got {list(history.fields)}, need each once"
+        if history.by not in self.fields.categorical:
+            allowed = sorted(self.fields.categorical)
+            yield f"history.by: got {history.by!r}, need one of fields.categorical, {allowed}"
+        others = sorted(set(history.classes or ()) - set(self.label.classes))
+        if others or history.classes == ():
+            allowed = list(self.label.classes)
+            yield f"history.classes: got {list(history.classes or ())}, need some of {allowed}"
 
     def _all_fields(self) -> list[tuple[dict[str, Any], ...]]:
         return [
@@ -180,7 +252,17 @@ class ExamplesSource(Strategy):
         found = self.fields.kinds()
         for table in self.tables.values():
             found |= table.fields.kinds()
+        found |= dict.fromkeys(self.histories(), "history")
         return dict(sorted(found.items()))
+
+    def histories(self) -> dict[str, str]:
+        """Field that has a history → the field whose values stand in it."""
+        return {} if self.history is None else {history_of(name): name for name in self.history.fields}
+
+    @property
+    def history_length(self) -> int:
+        """How many behaviours a history has at most; 0 without histories."""
+        return 0 if self.history is None else self.history.length
 
     def locations(self) -> dict[str, str]:
         """Input name → URI or pattern: `source`, or one for each given part; `table_1` … for tables."""
@@ -241,6 +323,15 @@ class SyntheticExamples(Strategy):
             "price": "numeric",
             "user": "categorical",
         }
+
+    def histories(self) -> dict[str, str]:
+        """There are none."""
+        return {}
+
+    @property
+    def history_length(self) -> int:
+        """There are none."""
+        return 0
 
     def locations(self) -> dict[str, str]:
         """Nothing is read from outside."""

@@ -20,7 +20,7 @@ from components.core.recipe.ranking import (
     SamplerConfig,
     UniformSampler,
 )
-from components.core.recipe.sequences import ActivationName, LayerName, NormName
+from components.core.recipe.sequences import LAYERS_WITHOUT_TARGET, ActivationName, LayerName, NormName
 from components.core.recipe.stream import AutoEmb, Darts, Esapn, StreamTraining
 from components.core.recipe.training import Count, EpochTraining, NonNegative, Positive, Training
 from components.core.strategy import Config, Strategy, Unkeyed
@@ -155,18 +155,16 @@ def _check_top(top: int, children: int) -> None:
         raise ValueError(f"top: got {top}, need at most children, {children}")
 
 
-class AmerForSequences(Strategy):
+class BlocksSearch(Config):
     """AMER's step 1 (§2.3): which residual blocks read histories best. One model holds the weights of all
     choices; random children are looked at on them, and the best fine-tuned."""
 
-    implementation: ClassVar[str] = "components.rec.searchers.amer.sequences:search"
-    kind: Literal["amer"] = "amer"
     num_blocks: Count = Field(default=6, description="residual blocks; those of layer `zero` are passed by")
     norms: Annotated[tuple[NormName, ...], Field(min_length=1)] = Field(
         default=get_args(NormName), description="normalisations to choose from"
     )
     layers: Annotated[tuple[LayerName, ...], Field(min_length=1)] = Field(
-        default=get_args(LayerName), description="layers to choose from"
+        default=LAYERS_WITHOUT_TARGET, description="layers to choose from"
     )
     activations: Annotated[tuple[ActivationName, ...], Field(min_length=1)] = Field(
         default=get_args(ActivationName), description="activations to choose from"
@@ -178,7 +176,6 @@ class AmerForSequences(Strategy):
     )
     probes: Count = Field(default=8, description="children whose mean says how good the shared weights are")
     children: Count = Field(default=2000, description="random children that are looked at")
-    users: Count = Field(default=1024, description="with interactions in valid, by whom they are looked at")
     top: Count = Field(default=5, description="children that are fine-tuned")
     fine_tune: FineTune = FineTune()
 
@@ -187,6 +184,35 @@ class AmerForSequences(Strategy):
         _check_choices({"norms": self.norms, "layers": self.layers, "activations": self.activations})
         _check_top(self.top, self.children)
         return self
+
+
+class AmerForSequences(BlocksSearch, Strategy):
+    """AMER's step 1 (§2.3) for models that rank: which residual blocks read histories best."""
+
+    implementation: ClassVar[str] = "components.rec.searchers.amer.sequences:search"
+    kind: Literal["amer"] = "amer"
+    users: Count = Field(default=1024, description="with interactions in valid, by whom they are looked at")
+
+    @model_validator(mode="after")
+    def _has_no_target(self) -> Self:
+        if "target" in self.layers:
+            raise ValueError("layers: got 'target', but a model that ranks reads a history without one")
+        return self
+
+
+class HistorySearch(BlocksSearch):
+    """AMER's step 1 (§2.3) for hybrid data: which residual blocks read the histories beside the fields, under
+    the recipe's MLP."""
+
+    num_blocks: Count = Field(default=3, description="residual blocks; those of layer `zero` are passed by")
+    layers: Annotated[tuple[LayerName, ...], Field(min_length=1)] = Field(
+        default=get_args(LayerName), description="layers to choose from"
+    )
+    epochs: Count = Field(default=15, description="passes of the one-shot training")  # AMER §3.2, Alimama
+    patience: Count = Field(
+        default=3, description="it ends after so many validations without a better mean of the probes"
+    )
+    fine_tune: FineTune = FineTune(learning_rate=1e-4, epochs=5)
 
 
 class MlpSearch(Config):
@@ -214,29 +240,35 @@ class MlpSearch(Config):
         return self
 
 
+StepName = Literal["history", "interactions", "mlp"]
+
+
 class AmerForFields(Strategy):
-    """AMER's steps 2 and 3 (§2.3). Which interactions of fields are worth something: round after round those
-    that did best are crossed with every field, and trained together on shared weights. Then which MLP."""
+    """AMER's three steps (§2.3). Which blocks read histories. Which interactions of fields are worth
+    something: round after round those that did best are crossed with every field, and trained together on
+    shared weights. Then which MLP."""
 
     implementation: ClassVar[str] = "components.rec.searchers.amer.fields:search"
     kind: Literal["amer"] = "amer"
-    steps: Annotated[tuple[Literal["interactions", "mlp"], ...], Field(min_length=1)] = Field(
+    steps: Annotated[tuple[StepName, ...], Field(min_length=1)] = Field(
         default=("interactions", "mlp"), description="what is searched; the recipe decides the rest"
     )
+    blocks: HistorySearch = Field(default=HistorySearch(), description="of the step `history`")
     rounds: Count = Field(default=4, description="an interaction has at most one field more than rounds")
     keep: Count = Field(default=50, description="interactions that go on to the next round")
     chosen: Count = Field(default=15, description="interactions that the policy has")
     epochs: Count = Field(default=30, description="passes over the training data, of all rounds together")
     learning_rate: Positive = Field(default=1e-4, description="Adam's, while it searches")
     examples: Count = Field(
-        default=10_000, description="of valid, by which interactions and MLPs are looked at"
+        default=10_000, description="of valid, by which children and interactions are looked at"
     )
     mlp: MlpSearch = Field(default=MlpSearch(), description="of the step `mlp`")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if list(self.steps) not in (["interactions", "mlp"], ["interactions"], ["mlp"]):
-            raise ValueError(f"steps: got {list(self.steps)}, need interactions, mlp, or both in this order")
+        order = get_args(StepName)
+        if sorted(set(self.steps), key=order.index) != list(self.steps):
+            raise ValueError(f"steps: got {list(self.steps)}, need some of {list(order)} in this order")
         if self.chosen > self.keep:
             raise ValueError(f"chosen: got {self.chosen}, need at most keep, {self.keep}")
         if self.epochs < self.rounds:

@@ -1,7 +1,7 @@
 """Models that read what a user did, in the order of time."""
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -11,8 +11,9 @@ from components.core.strategy import Config, Strategy
 Rate = Annotated[float, Field(ge=0, lt=1)]
 LayerName = Literal[
     "conv1", "conv3", "dilated3", "dilated5", "dilated7", "average3", "max3", "gru", "attention2",
-    "attention4", "zero",
+    "attention4", "target", "zero",
 ]  # fmt: skip
+LAYERS_WITHOUT_TARGET = tuple(name for name in get_args(LayerName) if name != "target")
 PARTS_OF_LAYERS: Mapping[LayerName, int] = {"attention2": 2, "attention4": 4, "gru": 2}  # divide dim
 NormName = Literal["layer", "none"]
 ActivationName = Literal["relu", "gelu", "swish", "identity"]
@@ -91,9 +92,18 @@ class Block(Config):
     norm: NormName = Field(default="layer", description="layer normalisation, or none")
     layer: LayerName = Field(
         description="a convolution over 1 or 3 neighbours, over 3, 5 or 7 of every second one; pooling over "
-        "3; a recurrent network in both directions; attention with 2 or 4 heads; zero passes the block by"
+        "3; a recurrent network in both directions; attention with 2 or 4 heads; target weighs each place by "
+        "what the example is about; zero passes the block by"
     )
     activation: ActivationName = Field(default="relu", description="of what the layer gives")
+
+
+def undivided(blocks: Sequence[Block], width: int) -> Iterator[str]:
+    """Blocks whose layers' parts do not divide the width of what they read, one line each."""
+    for number, block in enumerate(blocks, start=1):
+        parts = PARTS_OF_LAYERS.get(block.layer, 1)
+        if width % parts:
+            yield f"blocks: number {number} is {block.layer!r}, whose {parts} parts do not divide {width}"
 
 
 class Blocks(AnySequenceModel):
@@ -107,13 +117,13 @@ class Blocks(AnySequenceModel):
     )
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
+    def _fit(self) -> Self:
+        for problem in undivided(self.blocks, self.dim):
+            raise ValueError(f"{problem}, which is dim")
         for number, block in enumerate(self.blocks, start=1):
-            parts = PARTS_OF_LAYERS.get(block.layer, 1)
-            if self.dim % parts:
+            if block.layer == "target":
                 raise ValueError(
-                    f"blocks: number {number} is {block.layer!r}, whose {parts} parts do not divide dim, "
-                    f"{self.dim}"
+                    f"blocks: number {number} is 'target', but a model that ranks reads a history without one"
                 )
         return self
 

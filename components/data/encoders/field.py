@@ -6,6 +6,7 @@ from typing import Final, final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.core.errors import InvalidInputError
 from components.core.recipe.example_preparation import Encodings, LogSquareEncoding, Pooling, ValuesEncoding
@@ -30,22 +31,32 @@ ENCODERS: Final[dict[str, type[Encoder]]] = {
 @final
 @dataclass(frozen=True)
 class FieldEncoder:
-    """How the values of one field become codes."""
+    """How the values of one field become codes.
+
+    Attributes:
+        encoder: of a history that of the field whose values it has.
+        of: that field.
+        length: of a history, at most; 0 of other fields.
+    """
 
     name: str
     kind: FieldKind
     encoding: str
     pooling: Pooling | None
     encoder: Encoder
+    of: str | None = None
+    length: int = 0
 
     @property
     def size(self) -> int:
-        """Codes are 0 … size − 1."""
-        return self.encoder.size
+        """Codes of its own are 0 … size − 1; a history has none."""
+        return 0 if self.kind == "history" else self.encoder.size
 
     def encode(self, column: pa.Array) -> pa.Array:
         """The codes of B examples: int32, of a multi-valued field lists of them, each code of an example
-        once and ascending."""
+        once and ascending, of a history lists in its order, with one missing value for none."""
+        if self.kind == "history":
+            return self._encode_history(column)
         row_V, values = present(column)
         code_V = self.encoder.encode(values)
         if self.kind != "multi_valued":
@@ -57,6 +68,18 @@ class FieldEncoder:
         row_V, code_V = distinct_in_rows(np.concatenate([row_V, empty]), np.concatenate([code_V, missing]))
         start_B = np.searchsorted(row_V, np.arange(len(column) + 1)).astype(np.int32)
         return pa.ListArray.from_arrays(start_B, code_V, type=CODE_LIST)
+
+    def _encode_history(self, column: pa.Array) -> pa.Array:
+        values = pc.list_flatten(column)
+        code_V = np.full(len(values), MISSING, np.int32)
+        place_P, there = present(values)
+        code_V[place_P] = self.encoder.encode(there)
+        count_B = pc.list_value_length(column).fill_null(0).to_numpy().astype(np.int64)
+        start_B = np.concatenate([[0], np.cumsum(np.maximum(count_B, 1))])
+        filled_V = np.full(start_B[-1], MISSING, np.int32)
+        step_V = np.arange(len(values)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
+        filled_V[np.repeat(start_B[:-1], count_B) + step_V] = code_V
+        return pa.ListArray.from_arrays(start_B.astype(np.int32), filled_V, type=CODE_LIST)
 
 
 def fit_field(name: str, kind: FieldKind, encodings: Encodings, train: Iterable[pa.Array]) -> FieldEncoder:

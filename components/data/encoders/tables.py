@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.core.columns import CODE, COUNT, ENCODING, FIELD, KIND, LOW, POOLING, SIZE, VALUE
+from components.core.columns import CODE, COUNT, ENCODING, FIELD, KIND, LENGTH, LOW, OF, POOLING, SIZE, VALUE
 from components.data.encoders.base import Vocabulary
 from components.data.encoders.field import ENCODERS, FieldEncoder
 from components.data.fields import EDGES, FIELDS, FIRST_VALUE, VALUES
@@ -18,7 +18,15 @@ from components.data.parquet import TableWriter, read_table, write_table
 def write_encoders(encoders: Sequence[FieldEncoder], directory: Path) -> None:
     """Write `fields.parquet`, `values.parquet` and `edges.parquet`."""
     rows = [
-        {FIELD: one.name, KIND: one.kind, ENCODING: one.encoding, POOLING: one.pooling, SIZE: one.size}
+        {
+            FIELD: one.name,
+            KIND: one.kind,
+            ENCODING: one.encoding,
+            POOLING: one.pooling,
+            SIZE: one.size,
+            OF: one.of,
+            LENGTH: one.length or None,
+        }
         for one in encoders
     ]
     write_table(pa.Table.from_pylist(rows, FIELDS), directory / "fields.parquet")
@@ -27,6 +35,8 @@ def write_encoders(encoders: Sequence[FieldEncoder], directory: Path) -> None:
         TableWriter(directory / "edges.parquet", EDGES) as edges,
     ):
         for one in encoders:
+            if one.of is not None:
+                continue
             found = one.encoder.vocabulary
             values.write(_rows(VALUES, one.name, {VALUE: found.texts, COUNT: found.count_V}))
             edges.write(_rows(EDGES, one.name, {LOW: found.low_V}))
@@ -38,17 +48,29 @@ def read_encoders(directory: Path) -> tuple[FieldEncoder, ...]:
     values, edges = (
         dict(by_field(read_table(directory / f"{name}.parquet"))) for name in ("values", "edges")
     )
-    encoders = []
+    encoders = {}
     for row in fields:
+        if row[OF] is not None:
+            continue
         named = values.get(row[FIELD], VALUES.empty_table())
         vocabulary = Vocabulary(
             texts=named[VALUE].combine_chunks(),
             count_V=named[COUNT].to_numpy(),
             low_V=edges.get(row[FIELD], EDGES.empty_table())[LOW].to_numpy(),
         )
-        encoder = ENCODERS[row[ENCODING]].restore(row[SIZE], vocabulary)
-        encoders.append(FieldEncoder(row[FIELD], row[KIND], row[ENCODING], row[POOLING], encoder))
-    return tuple(encoders)
+        encoders[row[FIELD]] = ENCODERS[row[ENCODING]].restore(row[SIZE], vocabulary)
+    return tuple(
+        FieldEncoder(
+            row[FIELD],
+            row[KIND],
+            row[ENCODING],
+            row[POOLING],
+            encoders[row[OF] or row[FIELD]],
+            row[OF],
+            row[LENGTH] or 0,
+        )
+        for row in fields
+    )
 
 
 def by_field(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from components.core.columns import PART, ROW
 from components.core.manifest import read_manifest
+from components.data.document import read_document
 from components.data.hashes import Hashes, hash_rows
 from components.data.parquet import TableFile
 from components.evaluate.ancestry import CHAMPION_DATASET, CHAMPION_INTERACTIONS
@@ -34,6 +35,9 @@ def learned_share(exam: Exam, inputs: Mapping[str, Path]) -> float | None:
     columns = [name for name in test.schema.names if name != PART]
     if columns != [name for name in learned.schema.names if name != PART]:
         return None
+    fields = read_document(inputs["interactions"] / "profile.json")["fields"]
+    # a delivery that begins later knows less of what came before the same example
+    columns = [name for name in columns if name not in fields or fields[name]["kind"] != "history"]
     return float(np.isin(_content(test, columns, exam.row_N), _content(learned, columns, row_L)).mean())
 
 

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
-from components.core.columns import LABEL, PART, TIMESTAMP
 from components.core.errors import IntegrityError, InvalidInputError
 from components.core.recipe.examples import FieldKind
+from components.data.document import read_document
 from components.data.parquet import TableFile
 from components.evaluate.ancestry import CHAMPION
 from components.evaluate.classification.exam import Exam
@@ -28,7 +27,7 @@ def answer(name: str, model: Path, interactions: Path, exam: Exam, batch_size: i
     scorer = load_scorer(model)
     examples = TableFile(interactions / "interactions.parquet")
     _require_classes(name, scorer, exam)
-    _require_fields(name, scorer, examples.schema)
+    _require_fields(name, scorer, interactions)
     fields = [field.name for field in scorer.fields]
     probability_NC, start = np.empty((len(exam), len(exam.classes))), 0
     for part in examples.parts(fields, chosen=exam.asked(examples.num_rows)):
@@ -50,10 +49,9 @@ def _require_classes(name: str, scorer: Scorer, exam: Exam) -> None:
         )
 
 
-def _require_fields(name: str, scorer: Scorer, schema: pa.Schema) -> None:
-    there = {
-        field.name: kind_of(field.type) for field in schema if field.name not in {LABEL, TIMESTAMP, PART}
-    }
+def _require_fields(name: str, scorer: Scorer, interactions: Path) -> None:
+    fields = read_document(interactions / "profile.json")["fields"]
+    there: dict[str, FieldKind] = {field: found["kind"] for field, found in fields.items()}
     wrong = [f"{field.name} ({field.kind})" for field in scorer.fields if there.get(field.name) != field.kind]
     if wrong:
         told = ", ".join(f"{field} ({kind})" for field, kind in there.items())
@@ -61,13 +59,6 @@ def _require_fields(name: str, scorer: Scorer, schema: pa.Schema) -> None:
         raise InvalidInputError(
             f"{name}: needs the fields {needed}, but those of the examples are {told}{_way_out(name)}"
         )
-
-
-def kind_of(column: pa.DataType) -> FieldKind:
-    """What a field's column in the interactions holds."""
-    if pa.types.is_list(column):
-        return "multi_valued"
-    return "numeric" if pa.types.is_floating(column) else "categorical"
 
 
 def _way_out(name: str) -> str:

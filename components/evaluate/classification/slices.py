@@ -32,8 +32,9 @@ class Slice:
 
 
 def read_slices(params: EvaluateClassifierParams, exam: Exam, inputs: Mapping[str, Path]) -> Iterator[Slice]:
-    """The slices of an exam, field by field: the values that are the most frequent in train and those of
-    guardrails; then the examples without a value, with one out of vocabulary, and all others.
+    """The slices of an exam, field by field, of histories only where they are asked for: the values that are
+    the most frequent in train and those of guardrails; then the examples without a value, with one out of
+    vocabulary, and all others.
 
     The values of a hashed field stand nowhere but in the interactions: there the most frequent of the test
     are taken. Slices without examples are left out, but for those of guardrails.
@@ -45,7 +46,7 @@ def read_slices(params: EvaluateClassifierParams, exam: Exam, inputs: Mapping[st
     asked = params.evaluation.slices
     for row in read_table(inputs["dataset"] / "fields.parquet").to_pylist():
         name = row[FIELD]
-        if asked is None or name in asked or name in rails:
+        if (asked is None and row[KIND] != "history") or name in (asked or ()) or name in rails:
             column = (_read_hashed if row[ENCODING] == "hashed" else _read_coded)(name, exam, inputs)
             values = column.codes(params.evaluation.slice_values, rails.get(name, ()))
             if row[KIND] == "numeric":  # buckets in their order

@@ -2,9 +2,9 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, final
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, final
 
 import torch
 from torch import Tensor, nn
@@ -32,13 +32,15 @@ class Shape:
     """What a network's own shape follows from.
 
     Attributes:
-        names: of the fields.
+        names: of the fields that have a row.
         dim: length of an embedding.
+        targets: of each history that is read apart, the place in `names` of the field whose values it has.
     """
 
     names: tuple[str, ...]
     dim: int
     num_logits: int
+    targets: tuple[int, ...] = ()
 
     @property
     def num_fields(self) -> int:
@@ -54,14 +56,41 @@ class Shape:
         return rows_BFW[:, :, : self.dim], rows_BFW[:, :, self.dim :].sum(dim=1)
 
 
+class Past(NamedTuple):
+    """What users did before B examples.
+
+    Attributes:
+        state_BTK: the behaviours, the last one at place T − 1: the embeddings of its values side by side, K =
+            H D of H histories; zero where there is none.
+        there_BT: where there is one; at the last place always.
+    """
+
+    state_BTK: Tensor
+    there_BT: Tensor
+
+
+class Looked(NamedTuple):
+    """What a table has of B examples.
+
+    Attributes:
+        rows_BFW: a row for each field.
+        past: for networks that read histories, where there are any; for others these are fields as well.
+    """
+
+    rows_BFW: Tensor
+    past: Past | None = None
+
+
 class Network(nn.Module, ABC):
     """Everything after the lookup.
 
     Attributes:
         linear: whether a row ends with linear weights, one for each logit; they are added to the logits.
+        reads_histories: whether `forward` has a third argument, a `Past` where there are histories.
     """
 
     linear: ClassVar[bool]
+    reads_histories: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, rows_BFW: Tensor, dropout: torch.Generator | None = None) -> Tensor:
@@ -77,28 +106,42 @@ class ClassifierModel(RowModel):
     """A table and a network. Embeddings begin with N(0, init_std²), linear weights with 0. With kernels the
     table's gradients are sparse, and its Adam is deferred: a step costs the batch's rows alone.
 
+    Args:
+        network: what its network is told beside the config.
+
     Attributes:
         network_type: what its network is.
+        shape: what the network is told of the data.
         table: (R, W), a row for each code of each field, see `Layout`.
     """
 
     rows = VALUE_ROWS
     network_type: ClassVar[type[Network]]
 
-    def __init__(self, config: Classifier, data: FieldData, *, generator: torch.Generator) -> None:
+    def __init__(
+        self, config: Classifier, data: FieldData, *, generator: torch.Generator, **network: Any
+    ) -> None:
         super().__init__()
         self.layout = data.layout
-        shape = Shape(tuple(field.name for field in self.layout.fields), config.dim, data.num_logits)
+        self.shape = shape_of(
+            self.layout, config.dim, data.num_logits, apart=self.network_type.reads_histories
+        )
+        shape = self.shape
         width = shape.dim + (shape.num_logits if self.network_type.linear else 0)
         table_RW = torch.zeros(self.layout.num_rows, width)
         table_RW[:, : shape.dim].normal_(std=config.init_std, generator=generator)
         self.table = nn.Parameter(table_RW)
-        self.network = self.network_type(config, shape, generator=generator)
+        self.network = self.network_type(config, shape, generator=generator, **network)
         self._deferred: DeferredAdam | None = None
 
     def forward(self, batch: ExampleBatch, dropout: torch.Generator | None = None) -> Tensor:
         """(B, L) logits; see `Network`."""
-        logit_BL: Tensor = self.network(self.look_up(batch), dropout)
+        return self.answer(self.look_up(batch), dropout)
+
+    def answer(self, looked: Looked, dropout: torch.Generator | None = None) -> Tensor:
+        """(B, L) logits of what was looked up."""
+        past = () if looked.past is None else (looked.past,)
+        logit_BL: Tensor = self.network(looked.rows_BFW, dropout, *past)
         return logit_BL
 
     def group_R(self, name: str) -> Tensor:
@@ -106,13 +149,14 @@ class ClassifierModel(RowModel):
         sizes = torch.tensor([field.size for field in self.layout.fields])
         return torch.repeat_interleave(torch.arange(len(sizes)), sizes)
 
-    def look_up(self, batch: ExampleBatch) -> Tensor:
-        """(B, F, W) the network's input, with gradients that reach the table."""
+    def look_up(self, batch: ExampleBatch) -> Looked:
+        """The network's input, with gradients that reach the table."""
+        apart = self.network_type.reads_histories
         if self._deferred is None:
-            return pooled(self.table, batch, self.layout)
+            return looked_up(self.table, batch, self.layout, apart=apart)
         self._deferred.catch_up("table", batch.row_O)
         rows_of: Callable[[Tensor, Tensor], Tensor] = _Rows.apply
-        return _pooled(rows_of(self.table, batch.row_O), batch, self.layout)
+        return _arranged(rows_of(self.table, batch.row_O), batch, self.layout, apart=apart)
 
     @torch.no_grad()
     def current(self, row_N: Tensor) -> Tensor:
@@ -153,30 +197,56 @@ class BuildClassifier(Protocol):
     ) -> ClassifierModel: ...
 
 
-def pooled(table: Tensor, batch: ExampleBatch, layout: Layout) -> Tensor:
-    """(B, F, W) one row of the table for each field: that of its value, or the sum or mean of several.
+def shape_of(layout: Layout, dim: int, num_logits: int, *, apart: bool) -> Shape:
+    """`apart`: whether histories are read, and are no fields as the others."""
+    if not apart:
+        return Shape(layout.names, dim, num_logits)
+    names = tuple(field.name for field in layout.fields if field.of is None)
+    targets = tuple(names.index(field.of) for field in layout.fields if field.of is not None)
+    return Shape(names, dim, num_logits, targets)
+
+
+def looked_up(table: Tensor, batch: ExampleBatch, layout: Layout, *, apart: bool) -> Looked:
+    """One row of the table for each field: that of its value, or the sum or mean of several.
 
     It can be differentiated twice.
+
+    Args:
+        apart: whether histories are read, and are no fields as the others.
     """
     if table.is_cuda:  # where this one's gradients are summed in a fixed order; elsewhere it is slow
-        return _pooled(embedding(batch.row_O, table), batch, layout)
-    return _pooled(table.index_select(0, batch.row_O), batch, layout)
+        return _arranged(embedding(batch.row_O, table), batch, layout, apart=apart)
+    return _arranged(table.index_select(0, batch.row_O), batch, layout, apart=apart)
 
 
-def _pooled(rows_OW: Tensor, batch: ExampleBatch, layout: Layout) -> Tensor:
-    """`pooled` of the rows that were looked up."""
+def _arranged(rows_OW: Tensor, batch: ExampleBatch, layout: Layout, *, apart: bool) -> Looked:
+    """`looked_up` of the rows that were looked up."""
     single_BSW, *several = batch.parts(rows_OW)
     if not several:
-        return single_BSW
+        return Looked(single_BSW)
     single = iter(torch.split(single_BSW, 1, dim=1))
     bags = zip(several, batch.bags, strict=True)
-    return torch.cat(
-        [
-            next(single) if field.pooling is None else _pooled_bag(*next(bags), field.pooling)
-            for field in layout.fields
-        ],
-        dim=1,
-    )
+    rows, histories = [], []
+    for field in layout.fields:
+        if field.pooling is None:
+            rows.append(next(single))
+        elif apart and field.of is not None:
+            histories.append(next(bags))
+        else:
+            rows.append(_pooled_bag(*next(bags), field.pooling))
+    return Looked(torch.cat(rows, dim=1), _past(histories) if histories else None)
+
+
+def _past(histories: Sequence[tuple[Tensor, Bag]]) -> Past:
+    """Of histories of the same behaviours."""
+    start_B, length = histories[0][1].start_B, len(histories[0][0])
+    count_B = start_B.diff(append=start_B.new_tensor([length]))
+    longest = int(count_B.max())
+    place_BT = torch.arange(longest, device=start_B.device) - (longest - count_B)[:, None]
+    there_BT = place_BT >= 0
+    row_BT = (place_BT + start_B[:, None]).where(there_BT, 0)
+    state_BTK = torch.cat([rows_VW[row_BT] for rows_VW, _ in histories], dim=2)
+    return Past(state_BTK * there_BT[:, :, None], there_BT)
 
 
 def _pooled_bag(rows_VW: Tensor, bag: Bag, pooling: Pooling) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 import onnx
 import onnxruntime
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from components.core.errors import GateFailedError
-from components.rec.classifiers.base import ClassifierModel
+from components.rec.classifiers.base import ClassifierModel, Past
 
-INPUT: Final = "rows"  # (B, F, W), see `pooled`
+ROWS: Final = "rows"  # (B, F, W), see `Looked`
+PAST: Final = ("past", "there")  # (B, T, K) and (B, T), see `Past`; T is the longest history
 OUTPUT: Final = "logit"  # (B, L)
 _OPSET: Final = 18
 _NUM_CHECKED: Final = 100  # examples
@@ -32,10 +33,10 @@ def export(model: ClassifierModel, place: Path) -> None:
     Raises:
         GateFailedError: onnxruntime answers differently from torch.
     """
-    network, rows_BFW = deepcopy(model.network).cpu().eval(), _some_rows(model)
-    onnx.save(_exported(network, rows_BFW), place)
-    expected_BL = network(rows_BFW)
-    difference_BL = (_answer(place, rows_BFW) - expected_BL).abs() / expected_BL.abs().clamp(min=1)
+    network, looked = _Served(deepcopy(model.network).cpu().eval()), _something(model)
+    onnx.save(_exported(network, looked), place)
+    expected_BL = network(*looked)
+    difference_BL = (_answer(place, looked) - expected_BL).abs() / expected_BL.abs().clamp(min=1)
     if not bool((difference_BL <= _TOLERANCE).all()):
         raise GateFailedError(
             f"{place.name}: its logits differ from torch's by {float(difference_BL.max()):.2g}, need at most "
@@ -43,23 +44,49 @@ def export(model: ClassifierModel, place: Path) -> None:
         )
 
 
-def _some_rows(model: ClassifierModel) -> Tensor:
-    """(B, F, W) of the table, in any field's place."""
-    shape = (_NUM_CHECKED, len(model.layout.fields))
-    row_BF = torch.randint(len(model.table), shape, generator=torch.Generator().manual_seed(0))
-    return model.table.detach().cpu()[row_BF]
+@final
+class _Served(nn.Module):
+    """A network that is asked with tensors alone."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, rows_BFW: Tensor, *past: Tensor) -> Tensor:
+        logit_BL: Tensor = self.network(rows_BFW, None, Past(*past)) if past else self.network(rows_BFW)
+        return logit_BL
 
 
-def _exported(network: nn.Module, rows_BFW: Tensor) -> Any:
+def _something(model: ClassifierModel) -> tuple[Tensor, ...]:
+    """Rows of the table, in any field's place; and histories of any length, where they are read."""
+    generator = torch.Generator().manual_seed(0)
+    table_RW = model.table.detach().cpu()
+
+    def rows(*shape: int) -> Tensor:
+        return table_RW[torch.randint(len(table_RW), shape, generator=generator)]
+
+    rows_BFW = rows(_NUM_CHECKED, len(model.shape.names))
+    if not model.shape.targets:
+        return (rows_BFW,)
+    length = max(field.length or 0 for field in model.layout.fields)
+    count_B = torch.randint(1, length + 1, (_NUM_CHECKED, 1), generator=generator)
+    there_BT = torch.arange(length) >= length - count_B
+    state_BTK = rows(_NUM_CHECKED, length, len(model.shape.targets)).flatten(2)
+    return rows_BFW, state_BTK * there_BT[:, :, None], there_BT
+
+
+def _exported(network: nn.Module, looked: tuple[Tensor, ...]) -> Any:
+    batch = {0: torch.export.Dim("B")}
+    rows, *past = [batch for _ in looked]
     with _quietly():
         program = torch.onnx.export(
             network,
-            (rows_BFW,),
+            looked,
             dynamo=True,
             opset_version=_OPSET,
-            input_names=[INPUT],
+            input_names=[ROWS, *PAST][: len(looked)],
             output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("B")},),
+            dynamic_shapes=(rows, tuple(past)) if past else (rows,),
             verbose=False,
         )
     assert program is not None
@@ -80,9 +107,10 @@ def _exported(network: nn.Module, rows_BFW: Tensor) -> Any:
     return model
 
 
-def _answer(place: Path, rows_BFW: Tensor) -> Tensor:
+def _answer(place: Path, looked: tuple[Tensor, ...]) -> Tensor:
     session = onnxruntime.InferenceSession(str(place), providers=["CPUExecutionProvider"])
-    (logit_BL,) = session.run([OUTPUT], {INPUT: rows_BFW.numpy()})
+    inputs = {name: some.numpy() for name, some in zip([ROWS, *PAST], looked, strict=False)}
+    (logit_BL,) = session.run([OUTPUT], inputs)
     return torch.from_numpy(logit_BL)
 
 
@@ -95,6 +123,7 @@ def _quietly() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", message="The tensor attributes .* were assigned during export")
             yield
     finally:
         logger.setLevel(level)

@@ -128,13 +128,13 @@ class AutoLossLearner(Learner):
 
     def _move_model(self, batch: ExampleBatch, *, together: bool) -> None:
         """Line 6 of Algorithm 1: W, and V with it if they move together."""
-        rows_BFW = self.model.look_up(batch)
-        logit_BL = self.model.network(rows_BFW, self._generators["dropout"])
+        looked = self.model.look_up(batch)
+        logit_BL = self.model.answer(looked, self._generators["dropout"])
         loss_BT = self._candidates(logit_BL, batch.label_B)
         with torch.set_grad_enabled(together):
             log_alpha_BT, p_BT = self._weigh(logit_BL.detach(), batch.label_B, learning=together)
         loss_B = (p_BT * loss_BT).sum(dim=1)
-        total = loss_B.mean() + self._l2 * half_squares(rows_BFW)
+        total = loss_B.mean() + self._l2 * half_squares(looked)
         self._optimizer.zero_grad()
         self._controller_optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]  # torch

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from components.rec.classifiers.base import ClassifierModel, pooled
+from components.rec.classifiers.base import ClassifierModel, looked_up
 from components.rec.fields import ExampleBatch
 
 
@@ -37,9 +37,17 @@ class Weights:
 
     def logits(self, batch: ExampleBatch) -> Tensor:
         """(B, L) in training mode without dropout."""
-        rows_BFW = pooled(self.table_NW, batch.within(self.row_N), self.model.layout)
+        looked = looked_up(
+            self.table_NW,
+            batch.within(self.row_N),
+            self.model.layout,
+            apart=self.model.network_type.reads_histories,
+        )
+        past = () if looked.past is None else (None, looked.past)
         statistics = {name: buffer.clone() for name, buffer in self.model.network.named_buffers()}
-        logit_BL: Tensor = functional_call(self.model.network, {**self.network, **statistics}, (rows_BFW,))
+        logit_BL: Tensor = functional_call(
+            self.model.network, {**self.network, **statistics}, (looked.rows_BFW, *past)
+        )
         return logit_BL
 
     def after(self, loss: Tensor, rate: float) -> Self:

@@ -17,6 +17,7 @@ from components.rec.sequences.layers import (
     MaxPooling,
     Recurrence,
     SelfAttention,
+    TargetAttention,
     Zero,
     clear,
 )
@@ -28,6 +29,7 @@ ACTIVATIONS: Final[Mapping[ActivationName, Callable[[Tensor], Tensor]]] = {
     "swish": silu,
     "identity": lambda state: state,
 }
+ATTENTION: Final = 36  # hidden units of an attention from the target (DIN §4.3)
 _OFFSETS: Final[Mapping[LayerName, tuple[int, ...]]] = {
     "conv1": (0,),
     "conv3": (-1, 0, 1),
@@ -45,6 +47,8 @@ def build_layer(name: LayerName, dim: int, *, generator: torch.Generator) -> Lay
         return Zero()
     if name == "gru":
         return Recurrence(dim, both=True, generator=generator)
+    if name == "target":
+        return TargetAttention(dim, ATTENTION, generator=generator)
     if name in {"attention2", "attention4"}:
         return SelfAttention(dim, int(name[-1]), causal=False, generator=generator)
     if name == "average3":
@@ -70,16 +74,46 @@ class ChoiceBlock(nn.Module):
         self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
         self.layers = nn.ModuleDict({name: build_layer(name, dim, generator=generator) for name in layers})
 
-    def forward(self, state_STK: Tensor, there_ST: Tensor, block: Block) -> Tensor:
-        """Hₗ = Act(Layer(Norm(Hₗ₋₁))) + Hₗ₋₁."""
+    def forward(
+        self, state_STK: Tensor, there_ST: Tensor, block: Block, target_SK: Tensor | None = None
+    ) -> Tensor:
+        """Hₗ = Act(Layer(Norm(Hₗ₋₁))) + Hₗ₋₁.
+
+        Args:
+            target_SK: what is asked about, where there is such a thing.
+        """
         if block.layer == "zero":
             return state_STK
-        out = self.layers[block.layer](self.normed(state_STK, there_ST, block.norm), there_ST)
+        out = self.mixed(block.layer, self.normed(state_STK, there_ST, block.norm), there_ST, target_SK)
         return clear(ACTIVATIONS[block.activation](out) + state_STK, there_ST)
+
+    def mixed(
+        self, layer: LayerName, state_STK: Tensor, there_ST: Tensor, target_SK: Tensor | None
+    ) -> Tensor:
+        """Layer(Hₗ₋₁)."""
+        target = (target_SK,) if layer == "target" else ()
+        out_STK: Tensor = self.layers[layer](state_STK, there_ST, *target)
+        return out_STK
 
     def normed(self, state_STK: Tensor, there_ST: Tensor, norm: NormName) -> Tensor:
         """Norm(Hₗ₋₁)."""
         return clear(self.norm(state_STK), there_ST) if norm == "layer" else state_STK
+
+
+def choice_blocks(
+    blocks: Sequence[Block], dim: int, choices: tuple[LayerName, ...], *, generator: torch.Generator
+) -> nn.ModuleList:
+    """The weights of given blocks, or, with choices, of all these layers in each of them, under the same
+    names."""
+    return nn.ModuleList(
+        ChoiceBlock(
+            dim,
+            choices or (block.layer,),
+            norm=bool(choices) or (block.norm == "layer" and block.layer != "zero"),
+            generator=generator,
+        )
+        for block in blocks
+    )
 
 
 def summary(state_STK: Tensor) -> Tensor:
@@ -106,15 +140,7 @@ class BlocksModel(SequenceModel):
     ) -> None:
         super().__init__(config, data, generator=generator)
         self._chosen = config.blocks
-        self.blocks = nn.ModuleList(
-            ChoiceBlock(
-                config.dim,
-                choices or (block.layer,),
-                norm=bool(choices) or (block.norm == "layer" and block.layer != "zero"),
-                generator=generator,
-            )
-            for block in config.blocks
-        )
+        self.blocks = choice_blocks(config.blocks, config.dim, choices, generator=generator)
         self.output = nn.Parameter(xavier(2 * config.dim, config.dim, generator))  # W of eq. 7
 
     def read(

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from components.rec.drawing import uniform
+from components.rec.drawing import uniform, xavier
 
+_SLOPE: Final = 0.25  # at which a PReLU begins (He et al. 2015)
 _ATTENTION_SPREAD: Final = 0.05  # of initial weights, uniform (AMER Appendix D)
 
 
@@ -158,6 +159,43 @@ class SelfAttention(Layer):
             )  # never nothing
         found = scaled_dot_product_attention(query, key, value, attn_mask=seen_S1TT)
         return found.transpose(1, 2).reshape(size, length, dim) @ self.outputs
+
+
+@final
+class LocalActivation(nn.Module):
+    """a(h, e) = w PReLU(W [h ; e ; h − e ; h ⊙ e] + b) + c: how much a place of a history has to do with what
+    is asked about (DIN, Zhou et al. 2018, §4.3; h ⊙ e as in the authors' code stands for their outer
+    product). They do not sum to 1."""
+
+    def __init__(self, dim: int, hidden: int, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.inner = nn.Parameter(xavier(4 * dim, hidden, generator))
+        self.inner_bias = nn.Parameter(torch.zeros(hidden))
+        self.slope = nn.Parameter(torch.full((hidden,), _SLOPE))
+        self.outer = nn.Parameter(xavier(hidden, 1, generator))
+        self.outer_bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, state_STK: Tensor, target_SK: Tensor) -> Tensor:
+        """(S, T, 1)."""
+        target_STK = target_SK[:, None].expand_as(state_STK)
+        both = torch.cat([state_STK, target_STK, state_STK - target_STK, state_STK * target_STK], dim=2)
+        sum_STH = both @ self.inner + self.inner_bias
+        hidden_STH = sum_STH.clamp(min=0) + self.slope * sum_STH.clamp(max=0)
+        return hidden_STH @ self.outer + self.outer_bias
+
+
+@final
+class TargetAttention(Layer):
+    """Each place, weighed by what is asked about."""
+
+    def __init__(self, dim: int, hidden: int, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weigh = LocalActivation(dim, hidden, generator=generator)
+
+    def forward(self, state_STK: Tensor, there_ST: Tensor, target_SK: Tensor | None = None) -> Tensor:
+        assert target_SK is not None
+        weighed_STK: Tensor = self.weigh(state_STK, target_SK) * state_STK
+        return weighed_STK
 
 
 @final

@@ -74,11 +74,11 @@ ROWS: dict[str, dict[str, list[Any]]] = {
     },
 }
 FIELD_ROWS = [
-    ("item", "categorical", "values", None, 4),
-    ("site", "categorical", "hashed", None, 5),
-    ("price", "numeric", "quantile", None, 5),
-    ("amount", "numeric", "log2", None, 4),
-    ("genres", "multi_valued", "values", "mean", 4),
+    ("item", "categorical", "values", None, 4, None, None),
+    ("site", "categorical", "hashed", None, 5, None, None),
+    ("price", "numeric", "quantile", None, 5, None, None),
+    ("amount", "numeric", "log2", None, 4, None, None),
+    ("genres", "multi_valued", "values", "mean", 4, None, None),
 ]
 VALUE_ROWS = [
     ("item", 2, "a", 2), ("item", 3, "b", 2),
@@ -171,6 +171,7 @@ CASES: list[dict[str, a.Break]] = [
     {"preparation.json: cannot be read: KeyError: 'class_counts.valid'": a.document("preparation.json", "class_counts", value={"train": {}})},
     {
         "fields.parquet facts: kind other than the recipe's": a.column("fields.parquet", "kind", ["numeric", *(row[1] for row in FIELD_ROWS[1:])]),
+        "fields.parquet facts: of other than the recipe's": a.column("fields.parquet", "of", [None, "item", None, None, None]),
         "fields.parquet facts: pooling other than the recipe's": a.column("fields.parquet", "pooling", [None] * 5),
         "sizes facts: wrong size of site, genres": a.column("fields.parquet", "size", [4, 6, 5, 4, 9]),
         "sizes facts: wrong number of edges of price": a.rows("edges.parquet", [0, 1]),

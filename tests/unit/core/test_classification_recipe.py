@@ -1,5 +1,6 @@
 """Recipes of the classification task: what they say, and what contradicts."""
 
+import re
 from typing import Any
 
 import pytest
@@ -66,6 +67,71 @@ def test_where_files_lie_is_no_part_of_the_key() -> None:
     here, there = (build(source=source).stage_params()["ingest"].identity() for source in (SOURCE, moved))
     assert here == there
     assert "seed" not in here
+
+
+def with_history(**changes: Any) -> dict[str, Any]:
+    """A recipe that has histories and nothing against them, but for some changes."""
+    history = {"kind": "earlier", "by": "user", "fields": ["ad", "brand"]}
+    source = {**SOURCE, "timestamp": "t", "history": history}
+    return {"source": source, "prepare": {"split": {"kind": "temporal"}}, **changes}
+
+
+def test_a_history_is_one_more_field() -> None:
+    recipe = build(**with_history(training={"model": {"kind": "din"}}))
+    assert isinstance(recipe, ClassificationRecipe)
+    params = recipe.stage_params()["prepare"]
+    assert params.kinds["history_ad"] == params.kinds["history_brand"] == "history"
+    assert params.histories == {"history_ad": "ad", "history_brand": "brand"}
+    assert params.encoding_of("history_ad") == params.encodings.categorical
+    assert params.history_length == 50
+
+
+AMER = {"model": {"kind": "amer", "dim": 9}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (with_history(prepare={}), "prepare.split.kind: got 'random', need 'temporal'"),
+        ({"training": {"model": {"kind": "din"}}}, "got 'din', which needs source.history"),
+        (
+            {"training": {"model": {"kind": "amer", "blocks": [{"layer": "target"}]}}},
+            "training.model.blocks: read histories, which need source.history",
+        ),
+        (
+            {"training": AMER, "search": {"kind": "amer", "steps": ["history"]}},
+            "search.steps: got 'history', which needs source.history",
+        ),
+        (
+            with_history(training={"model": {"kind": "amer", "dim": 9, "blocks": [{"layer": "attention4"}]}}),
+            "blocks: number 1 is 'attention4', whose 4 parts do not divide 18: dim 9 by 2 fields",
+        ),
+        (
+            with_history(training=AMER, search={"kind": "amer", "steps": ["history"]}),
+            "search.blocks.layers: got 'attention4', whose 4 parts do not divide 18",
+        ),
+        (
+            {"training": AMER, "search": {"kind": "amer", "steps": ["mlp", "interactions"]}},
+            "need some of ['history', 'interactions', 'mlp'] in this order",
+        ),
+        (
+            with_history(training={"model": {"kind": "amer", "interactions": [["ad", "history_ad"]]}}),
+            "training.model.interactions.0: got 'history_ad', need fields of",
+        ),
+        (
+            with_history(
+                prepare={
+                    "split": {"kind": "temporal"},
+                    "encodings": {"fields": {"history_ad": {"kind": "hashed", "buckets": 9}}},
+                }
+            ),
+            "a history is encoded as the field whose values it has",
+        ),
+    ],
+)
+def test_what_reads_histories_and_what_does_not(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidInputError, match=re.escape(told)):
+        build(**changes)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_there_are_these_recipes():
         "gowalla",
         "ml-100k",
         "ml-100k-clicks",
+        "ml-100k-hybrid",
         "ml-100k-ratings",
         "ml-100k-stream",
         "ml-100k-stream-stars",

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,12 @@ from components.data.encoders.tables import read_encoders, write_encoders
 from components.data.fields import EDGES, FIELDS, VALUES
 from components.data.parquet import read_table
 
-TYPES = {"categorical": pa.string(), "numeric": pa.float64(), "multi_valued": pa.list_(pa.string())}
+TYPES = {
+    "categorical": pa.string(),
+    "numeric": pa.float64(),
+    "multi_valued": pa.list_(pa.string()),
+    "history": pa.list_(pa.string()),
+}
 TEXTS = st.lists(st.none() | st.text("abcé", max_size=2), min_size=1, max_size=40)
 NUMBERS = st.lists(
     st.none() | st.integers(-5, 60).map(float) | st.floats(allow_nan=True, allow_infinity=False),
@@ -210,23 +216,29 @@ def test_encoders_are_written_and_read(tmp_path: Path) -> None:
         fit_field(name, kind, encodings, [pa.array(values, TYPES[kind])])
         for name, (kind, values) in train.items()
     ]
+    lists = {"history_a": [["q", None, "q"], None], "history_c": [["v"], ["u", "u"]]}
+    for name, values in lists.items():
+        (of,) = [one for one in encoders if one.name == name.removeprefix("history_")]
+        encoders.insert(0, replace(of, name=name, kind="history", pooling="sum", of=of.name, length=9))
+        train[name] = ("history", values)
     write_encoders(encoders, tmp_path)
     again = read_encoders(tmp_path)
     for one, other in zip(encoders, again, strict=True):
-        assert (one.name, one.kind, one.encoding, one.pooling, one.size) == (
-            other.name, other.kind, other.encoding, other.pooling, other.size,
-        )  # fmt: skip
+        assert replace(one, encoder=other.encoder) == other
+        assert one.size == other.size
         values = [*train[one.name][1], *train[one.name][1][::-1]]
         assert codes(other, values) == codes(one, values)
     tables = [read_table(tmp_path / f"{name}.parquet") for name in ("fields", "values", "edges")]
     assert [table.schema for table in tables] == [FIELDS, VALUES, EDGES]
     assert [tuple(row.values()) for row in tables[0].to_pylist()] == [
-        ("a", "categorical", "values", None, 4),
-        ("c", "categorical", "hashed", None, 9),
-        ("x", "numeric", "log2", None, 5),
-        ("y", "numeric", "quantile", None, 5),
-        ("m", "multi_valued", "values", "sum", 4),
-        ("z", "multi_valued", "hashed", "sum", 4),
+        ("history_c", "history", "hashed", "sum", 0, "c", 9),
+        ("history_a", "history", "values", "sum", 0, "a", 9),
+        ("a", "categorical", "values", None, 4, None, None),
+        ("c", "categorical", "hashed", None, 9, None, None),
+        ("x", "numeric", "log2", None, 5, None, None),
+        ("y", "numeric", "quantile", None, 5, None, None),
+        ("m", "multi_valued", "values", "sum", 4, None, None),
+        ("z", "multi_valued", "hashed", "sum", 4, None, None),
     ]
     assert [tuple(row.values()) for row in tables[1].to_pylist()] == [
         ("a", 2, "p", 1), ("a", 3, "q", 1),
@@ -237,6 +249,17 @@ def test_encoders_are_written_and_read(tmp_path: Path) -> None:
     assert [tuple(row.values()) for row in tables[2].to_pylist()] == [
         ("y", 2, -math.inf), ("y", 3, 2.0), ("y", 4, 2.5),
     ]  # fmt: skip
+
+
+def test_a_history_keeps_order_and_repeats() -> None:
+    item = fit("categorical", ["b", "a", "b", "c"], kind="values", min_count=1)
+    history = replace(item, name="history_f", kind="history", pooling="mean", of="f", length=4)
+    assert history.size == 0
+    asked = [["c", "a", "c"], None, [], ["never seen", None, "b"], [None]]
+    assert codes(history, asked) == [[4, 2, 4], [1], [1], [0, 1, 3], [1]]
+    sliced = pa.array([["a"], *asked], TYPES["history"])[1:]
+    assert history.encode(sliced).to_pylist() == codes(history, asked)
+    assert codes(history, []) == []
 
 
 def test_without_values_there_is_nothing_to_fit() -> None:

@@ -109,6 +109,7 @@ class World:
             "rejected_by_reason": {"label is <empty>": 2},
             "examples": NUM,
             "duplicates": 3,
+            "fields": {name: {"kind": kind} for name, kind in self.kinds.items()},
             "time_range": None,
         }
         (directory / "profile.json").write_text(json.dumps(document))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.core.errors import InvalidInputError
+from components.core.errors import GateFailedError, InvalidInputError
 from components.core.recipe import PrepareExamplesParams
 from components.core.recipe.examples import FieldKind
 from components.data.contracts.dataset.classification import validate
@@ -114,6 +114,38 @@ def test_a_dataset_by_hand(tmp_path: Path) -> None:
         },
         "equal_across_parts": 1,
     }  # fmt: skip
+
+
+def test_histories_become_codes_of_their_field(tmp_path: Path) -> None:
+    kinds: dict[str, FieldKind] = {"history_item": "history", "item": "categorical"}
+    place = tmp_path / "interactions"
+    place.mkdir()
+    rows = {
+        "label": pa.array([0, 1, 0, 1, 0, 1], pa.int32()),
+        "history_item": pa.array(
+            [None, ["a"], ["a", "b"], ["b", "a", "b"], ["c", None], ["a"]], TYPES["multi_valued"]
+        ),
+        "item": pa.array(["a", "b", "b", "a", "c", None]),
+        "timestamp": pa.array([1, 2, 3, 4, 5, 6], pa.int64()),
+    }
+    write_table(pa.table(rows), place / "interactions.parquet")
+    split = {"kind": "temporal", "ratio": [4, 0, 2]}
+    told = {"kinds": kinds, "histories": {"history_item": "item"}, "split": split}
+    dataset = prepare(tmp_path, place, **told, history_length=3)
+    assert table(dataset, "train") == [
+        (0, 0, [1], 2, 1), (1, 1, [2], 3, 2), (2, 0, [2, 3], 3, 3), (3, 1, [3, 2, 3], 2, 4),
+    ]  # fmt: skip
+    assert table(dataset, "test") == [(4, 0, [0, 1], 0, 5), (5, 1, [2], 1, 6)]
+    assert table(dataset, "fields") == [
+        ("history_item", "history", "values", "mean", 0, "item", 3),
+        ("item", "categorical", "values", None, 4, None, None),
+    ]
+    assert table(dataset, "values") == [("item", 2, "a", 2), ("item", 3, "b", 2)]
+    found = read_document(dataset / "preparation.json")["fields"]["history_item"]
+    assert found["unknown"] == {"train": 0, "valid": None, "test": 0.5}
+    assert found["missing"] == 2 / 6
+    with pytest.raises(GateFailedError, match=r"history_item: behaviours in the longest: .* such as 3"):
+        prepare(tmp_path, place, **told, history_length=2)
 
 
 def made_up(size: int, seed: int = 5, *, classes: int = 2) -> list[tuple[Any, ...]]:

@@ -180,10 +180,10 @@ def test_a_step_follows_the_mean_gradient_of_its_children(chains: RankingData) -
 def test_the_rate_goes_down_along_a_cosine(chains: RankingData) -> None:
     assert isinstance(TRAINING.model, Blocks)
     learner = OneShotLearner(SMALL, TRAINING, chains, _one_shot(SMALL, TRAINING.model, chains, 1), 4, seed=1)
-    rates = [learner.rate]
+    rates = [learner._cosine.rate]
     for _ in range(4):
         learner.step(first_batch(chains))
-        rates.append(learner.rate)
+        rates.append(learner._cosine.rate)
     assert rates == pytest.approx([1e-3, 1e-3 * (2 + 2**0.5) / 4, 5e-4, 1e-3 * (2 - 2**0.5) / 4, 0])
 
 

@@ -1,6 +1,5 @@
 """AMER's step 2: interactions of rising order on shared weights."""
 
-import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from components.rec.searchers.amer.interactions import CandidateLearner, _base, 
 from components.rec.searchers.base import SearchResult
 
 from .field_worlds import MIXED, make_field_data, make_layout
+from .stopping import stopped_and_gone_on
 
 
 def interactions_alone(**changes: int | float) -> AmerForFields:
@@ -42,7 +42,7 @@ def learner_of(
     data: FieldData, candidates: list[Any], training: ClassificationTraining = TRAINING
 ) -> CandidateLearner:
     draw = torch.Generator().manual_seed(4)
-    learner = CandidateLearner(training, data, _base(training, data, 1), candidates, {}, draw, seed=1)
+    learner = CandidateLearner(training, data, _base(training, data, {}, 1), candidates, {}, draw, seed=1)
     for parameter in [*learner.model.parameters(), learner.candidate_CDH]:
         torch.nn.init.normal_(parameter, std=0.5, generator=draw)
     return learner
@@ -66,7 +66,7 @@ def test_a_step_gives_each_example_one_candidate_and_all_alike() -> None:
     assert sorted(counts.values()) == [12, 12, 13, 13]
     batch = data.train.select(torch.arange(50))
     learner.step(batch)
-    rows_BFD = twin.model.look_up(batch)
+    rows_BFD = twin.model.look_up(batch).rows_BFW
     logits = torch.stack(
         [
             slow_logit(twin, rows_FD, candidates[one], twin.candidate_CDH[one])
@@ -93,7 +93,7 @@ def test_each_candidate_is_worth_what_it_is_by_itself(monkeypatch: pytest.Monkey
     learner = learner_of(data, candidates)
     batch = data.valid.select(torch.arange(60))
     found = learner.measure(batch, "logloss")
-    rows_BFD = learner.model.look_up(batch).detach()
+    rows_BFD = learner.model.look_up(batch).rows_BFW.detach()
     for one, value, weight in zip(candidates, found, learner.candidate_CDH.detach(), strict=True):
         logits = torch.stack([slow_logit(learner, rows_FD, one, weight) for rows_FD in rows_BFD]).detach()
         expected = binary_cross_entropy_with_logits(logits.squeeze(1), batch.label_B.float())
@@ -189,20 +189,9 @@ def test_a_search_that_was_stopped_ends_as_if_it_had_not_been(
     steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_field_data(make_layout(MIXED))
-    expected = run(tmp_path / "whole", data)
-    count, step = [0], CandidateLearner.step
-
-    def stopping(learner: CandidateLearner, batch: Any) -> None:
-        step(learner, batch)
-        count[0] += 1
-        if count[0] == steps:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(CandidateLearner, "step", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "stopped", data)
-    monkeypatch.setattr(CandidateLearner, "step", step)
-    found = run(tmp_path / "stopped", data)
+    expected, found = stopped_and_gone_on(
+        CandidateLearner, steps, lambda name: run(tmp_path / name, data), monkeypatch
+    )
     assert found.policy == expected.policy
     assert expected.weights is not None
     assert found.weights is not None

@@ -1,6 +1,5 @@
 """AMER's step 3: children that are parts of one wide MLP."""
 
-import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from components.rec.searchers.amer.mlps import (
 from components.rec.searchers.base import SearchResult
 
 from .field_worlds import MIXED, make_field_data, make_layout
+from .stopping import stopped_and_gone_on
 
 MLP = Mlp(hidden=(6, 4), dropout=0, batch_norm=False)
 MODEL = Amer(dim=3, mlp=MLP, interactions=(("f0", "f2"),))
@@ -93,8 +93,8 @@ def some_children() -> list[Layers]:
 
 
 def test_the_widest_is_as_wide_as_its_input(data: FieldData) -> None:
-    assert widest(MODEL, 5) == 18
-    assert widest(MODEL.model_copy(update={"deep": False}), 5) == 15
+    assert widest(MODEL, data) == 18
+    assert widest(MODEL.model_copy(update={"deep": False}), data) == 15
     assert [tuple(layer.weight.shape) for layer in wide(data).network.mlp.layers] == [(18, 18), (18, 18)]
 
 
@@ -197,20 +197,7 @@ def test_a_search_is_made_by_its_seed_alone(data: FieldData, tmp_path: Path) -> 
 def test_a_search_that_was_stopped_ends_as_if_it_had_not_been(
     where: Any, steps: int, data: FieldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = run(tmp_path / "whole", data)
-    count, step = [0], where.step
-
-    def stopping(learner: Any, batch: Any) -> None:
-        step(learner, batch)
-        count[0] += 1
-        if count[0] == steps:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(where, "step", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "stopped", data)
-    monkeypatch.setattr(where, "step", step)
-    found = run(tmp_path / "stopped", data)
+    expected, found = stopped_and_gone_on(where, steps, lambda name: run(tmp_path / name, data), monkeypatch)
     assert found.policy == expected.policy
     assert expected.weights is not None
     assert found.weights is not None

@@ -91,7 +91,7 @@ def test_a_step_of_the_model_descends_equation_11_with_the_weights_given(num_cla
         log_alpha_BT = probe.controller.eval()(batch.label_B, logit_BL)
         p_BT = gumbel_softmax(log_alpha_BT, 1.0, probe._generators["gumbel"])
     loss = (p_BT * CandidateLosses(LOSSES)(logit_BL, batch.label_B)).sum() / 32
-    l2 = twin.look_up(batch).square().sum() / 2 / 32
+    l2 = twin.look_up(batch).rows_BFW.square().sum() / 2 / 32
     (loss + TRAINING.l2 * l2).backward()
     for found, expected in zip(learner.model.parameters(), twin.parameters(), strict=True):
         assert found.grad is not None

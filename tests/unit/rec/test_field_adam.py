@@ -10,12 +10,12 @@ from torch.nn.functional import cross_entropy
 from components.compiled import available
 from components.core.recipe.classification import DeepFm, Mlp, WideAndDeep
 from components.rec.classifiers import base
-from components.rec.classifiers.base import ClassifierModel, pooled
+from components.rec.classifiers.base import ClassifierModel
 from components.rec.fields import ExampleBatch, FieldData
 from components.rec.optimizers.base import Optimizer
 from components.rec.optimizers.dense import DenseAdam
 from components.rec.optimizers.together import Together
-from tests.unit.rec.field_worlds import make_field_data, make_layout
+from tests.unit.rec.field_worlds import make_field_data, make_layout, pooled
 
 RATE, STEPS = 0.01, 50
 needs_kernels = pytest.mark.skipif(not available(), reason="Numba is not installed")
@@ -89,7 +89,7 @@ def test_the_tables_gradient_has_the_batchs_rows_alone(data: FieldData) -> None:
     model, batch = build(data), next(batches(data))
     model.optimizer(RATE)
     weight_BFW = torch.randn(8, 5, model.table.shape[1], generator=torch.Generator().manual_seed(3))
-    (model.look_up(batch) * weight_BFW).sum().backward()
+    (model.look_up(batch).rows_BFW * weight_BFW).sum().backward()
     gradient = model.table.grad
     assert gradient is not None
     assert torch.equal(gradient._indices()[0], batch.rows())

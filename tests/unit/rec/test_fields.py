@@ -28,6 +28,8 @@ def dataset(tmp_path: Path) -> Path:
         "encoding": ["values", "hashed", "quantile"],
         "pooling": [None, "mean", None],
         "size": pa.array([5, 4, 3], pa.int32()),
+        "of": pa.nulls(3, pa.string()),
+        "length": pa.nulls(3, pa.int32()),
     }
     write_table(pa.table(fields), tmp_path / "fields.parquet")
     parts = {
@@ -71,6 +73,8 @@ def test_a_dataset_without_validation_and_without_single_values(dataset: Path) -
         "kind": ["multi_valued"],
         "pooling": ["sum"],
         "size": pa.array([4], pa.int32()),
+        "of": pa.nulls(1, pa.string()),
+        "length": pa.nulls(1, pa.int32()),
     }
     write_table(pa.table(only), dataset / "fields.parquet")
     data = FieldData.load(dataset, CPU)

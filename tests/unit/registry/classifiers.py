@@ -21,6 +21,7 @@ TYPES: Final[Mapping[FieldKind, pa.DataType]] = {
     "categorical": pa.string(),
     "numeric": pa.float64(),
     "multi_valued": pa.list_(pa.string()),
+    "history": pa.list_(pa.string()),
 }
 KINDS: Final[dict[str, FieldKind]] = {"item": "categorical", "price": "numeric", "genres": "multi_valued"}
 TRAIN: Final[dict[str, list[Any]]] = {

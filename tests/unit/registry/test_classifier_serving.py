@@ -1,6 +1,7 @@
 """What is served of a classifier encodes as prepare did, and answers like a slow loop."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from components.core.recipe.example_preparation import (
     ValuesEncoding,
 )
 from components.core.recipe.examples import FieldKind
+from components.data.encoders.field import FieldEncoder
 from components.registry import classifier_serving
-from components.registry.classifier_serving import Classifier, Scorer
+from components.registry.classifier_serving import Classifier, History, Scorer
 from components.registry.served import classifier_files
 
 from .classifiers import KINDS, TRAIN, TYPES, fitted, table_of, weights_of, write_served, write_toy
@@ -100,6 +102,46 @@ def test_probabilities_are_those_of_a_slow_loop(
     monkeypatch.setattr(classifier_serving, "BLOCK", 2)
     np.testing.assert_allclose(scorer.score(ASKED), whole, rtol=1e-6)
     assert scorer.score({name: [] for name in ASKED}).shape == (0, len(classes))
+
+
+def with_history(length: int = 3, pooling: Any = "mean") -> list[FieldEncoder]:
+    item, *others = fitted(KINDS, Encodings(pooling=pooling), TRAIN)
+    history = replace(item, name="history_item", kind="history", pooling=pooling, of="item", length=length)
+    return [history, item, *others]
+
+
+@given(
+    asked=st.lists(
+        st.none() | st.lists(st.none() | st.sampled_from(["a", "b", "never seen"]), max_size=3), min_size=1
+    )
+)
+def test_histories_become_the_codes_that_prepare_gives_them(asked: list[Any]) -> None:
+    encoders = with_history()
+    with tempfile.TemporaryDirectory() as place:
+        write_served(Path(place), encoders, table_of(encoders, 2), weights_of(4, 2, 1), ("0", "1"))
+        code, count_N = scorer_of(Path(place)).fields[0].codes(asked)
+    found = [several.tolist() for several in np.split(code, np.cumsum(count_N)[:-1])]
+    assert found == encoders[0].encode(pa.array(asked, TYPES["history"])).to_pylist()
+
+
+@pytest.mark.parametrize("pooling", ["sum", "mean"])
+def test_a_history_looks_into_its_fields_rows_and_is_cut(tmp_path: Path, pooling: Any) -> None:
+    encoders = with_history(length=2, pooling=pooling)
+    table_RW = table_of(encoders, 4)
+    write_served(tmp_path, encoders, table_RW, weights_of(4, 4, 1), ("0", "1"))
+    history = scorer_of(tmp_path).fields[0]
+    item = {"a": 2, "b": 3}  # the first field with rows of its own
+    rows = [[item["a"], item["b"]], [1], [item["b"], item["b"]]]
+    expected = [
+        table_RW[some].sum(axis=0) if pooling == "sum" else table_RW[some].mean(axis=0) for some in rows
+    ]
+    asked = [["b", "b", "a", "b"], None, ["b", "b"]]
+    np.testing.assert_allclose(history.pool(table_RW, asked), expected, rtol=1e-6)
+    assert isinstance(history, History)
+    state_NTW, there_NT = history.read(table_RW, asked, 3)
+    assert there_NT.tolist() == [[False, True, True], [False, False, True], [False, True, True]]
+    assert not state_NTW[~there_NT].any()
+    np.testing.assert_array_equal(state_NTW[there_NT], table_RW[[2, 3, 1, 3, 3]])
 
 
 def test_what_stands_for_no_value_in_the_source_does_so_here(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from components.core.columns import (
     KIND,
     LABEL,
     LOW,
+    OF,
     PART,
     PARTS,
     ROW,
@@ -26,6 +27,7 @@ from components.core.columns import (
 )
 from components.core.gates import Gate
 from components.core.recipe import PrepareExamplesParams
+from components.core.recipe.examples import LISTS
 from components.core.stage import Validation
 from components.data.contracts.dataset.field_tables import (
     facts_by_field,
@@ -71,7 +73,7 @@ def validate(
         GateFailedError: an expectation failed.
     """
     exam = Examination("dataset", output, docs)
-    several = {name: kind == "multi_valued" for name, kind in params.kinds.items()}
+    several = {name: kind in LISTS for name, kind in params.kinds.items()}
     temporal = params.split.kind == "temporal"
     train = exam.file(
         "train.parquet", lambda found: _part_schema(several, timed=temporal or TIMESTAMP in found.names)
@@ -88,8 +90,11 @@ def validate(
     exam.require()
     found = {part: _recount(file, fields, whole=part == "train") for part, file in parts.items()}
     for part, of_fields in found.items():
-        exam.facts(f"{part}.parquet", facts_by_field(_wrong_codes(of_fields)))
-    count_S = {name: of_field.count_S for name, of_field in found["train"].items()}
+        facts = facts_by_field(_wrong_codes(of_fields)) | _history_facts(of_fields, params)
+        exam.facts(f"{part}.parquet", facts)
+    count_S = {
+        name: of_field.count_S for name, of_field in found["train"].items() if name not in params.histories
+    }
     exam.facts("values.parquet", value_facts(values, edges, count_S, params))
     exam.facts("classes", _class_facts(parts, preparation, params))
     exam.facts("examples", _example_facts(parts, preparation, params, inputs))
@@ -167,9 +172,24 @@ def _expect_examples(exam: Examination, parts: Parts, num_rows: int, num_classes
 def _recount(file: TableFile, fields: pa.Table, *, whole: bool) -> dict[str, Recount]:
     """All codes that stand for values, or those alone that stand for none."""
     rows = fields.to_pylist()
-    sizes = {row[FIELD]: row[SIZE] for row in rows}
-    counted = {row[FIELD]: row[SIZE] if whole and row[ENCODING] != "hashed" else FIRST_VALUE for row in rows}
-    return recount(file, sizes, counted)
+    own = {row[FIELD]: row[SIZE] for row in rows}
+    histories = {row[FIELD]: row[OF] for row in rows if row[OF] is not None}
+    sizes = own | {name: own[of] for name, of in histories.items()}
+    counted = {
+        row[FIELD]: row[SIZE]
+        if whole and row[ENCODING] != "hashed" and row[FIELD] not in histories
+        else FIRST_VALUE
+        for row in rows
+    }
+    return recount(file, sizes, counted, histories)
+
+
+def _history_facts(found: Mapping[str, Recount], params: PrepareExamplesParams) -> dict[str, Fact]:
+    """None is longer than it may be."""
+    return {
+        f"{name}: behaviours in the longest": (found[name].longest, 0, params.history_length)
+        for name in params.histories
+    }
 
 
 def _wrong_codes(found: Mapping[str, Recount]) -> dict[str, dict[str, int]]:

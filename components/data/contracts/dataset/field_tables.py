@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from components.core.columns import CODE, COUNT, ENCODING, FIELD, KIND, LOW, POOLING, SIZE, VALUE
+from components.core.columns import CODE, COUNT, ENCODING, FIELD, KIND, LENGTH, LOW, OF, POOLING, SIZE, VALUE
 from components.core.recipe import PrepareExamplesParams
 from components.core.recipe.example_preparation import (
     AnyEncoding,
@@ -17,6 +17,7 @@ from components.core.recipe.example_preparation import (
     LogSquareEncoding,
     QuantileEncoding,
 )
+from components.core.recipe.examples import LISTS
 from components.data.contracts.examination import Fact
 from components.data.encoders.quantile import bucket_texts
 from components.data.encoders.tables import by_field
@@ -44,12 +45,15 @@ def facts_by_field(num_wrong: Mapping[str, Mapping[str, int]]) -> dict[str, Fact
 
 def field_facts(fields: pa.Table, params: PrepareExamplesParams) -> dict[str, Fact]:
     """The fields are the recipe's, in its order, and encoded as it says."""
-    encodings, kinds, pooling = _encodings(params), params.kinds, params.encodings.pooling
+    encodings = {name: params.encoding_of(name) for name in params.kinds}
+    kinds, pooling = params.kinds, params.encodings.pooling
     expected: dict[str, Iterable[Any]] = {
         FIELD: kinds,
         KIND: kinds.values(),
         ENCODING: (encoding.kind for encoding in encodings.values()),
-        POOLING: (pooling if kind == "multi_valued" else None for kind in kinds.values()),
+        POOLING: (pooling if kind in LISTS else None for kind in kinds.values()),
+        OF: (params.histories.get(name) for name in kinds),
+        LENGTH: (params.history_length if name in params.histories else None for name in kinds),
     }
     return {
         f"{column} other than the recipe's": (_num_different(_texts(fields[column]), _texts(values)), 0, 0)
@@ -69,14 +73,17 @@ def size_facts(
     num_values, num_edges = (
         {name: rows.num_rows for name, rows in by_field(table)} for table in (values, edges)
     )
-    known = [name for name in sizes if name not in hashed]
+    known = [name for name in encodings if name not in hashed]
     facts: dict[str, Fact] = {
         "values out of the order of fields": (_num_different(_texts(num_values), _texts(known)), 0, 0),
         "edges out of the order of fields": (_num_different(_texts(num_edges), _texts(buckets)), 0, 0),
     }
     size_of = num_values | hashed
     num_wrong = {
-        "wrong size": {name: int(size != FIRST_VALUE + size_of.get(name, 0)) for name, size in sizes.items()},
+        "wrong size": {
+            name: int(size != (FIRST_VALUE + size_of.get(name, 0) if name in encodings else 0))
+            for name, size in sizes.items()
+        },
         "wrong number of edges": {name: int(num_edges.get(name) != num_values.get(name)) for name in buckets},
         "too many buckets": {name: int(num_values.get(name, 0) > most) for name, most in buckets.items()},
     }
@@ -111,7 +118,8 @@ def value_facts(
 
 
 def _encodings(params: PrepareExamplesParams) -> dict[str, AnyEncoding]:
-    return {name: params.encodings.of(name, kind) for name, kind in params.kinds.items()}
+    """Of the fields with codes of their own."""
+    return {name: params.encoding_of(name) for name in params.kinds if name not in params.histories}
 
 
 def _texts(values: Iterable[Any]) -> Column:

@@ -13,7 +13,13 @@ from components.core.columns import LABEL, PART, TIMESTAMP
 from components.core.gates import Gate
 from components.core.hashing import derive_seed
 from components.core.recipe import IngestExamplesParams, IngestStreamParams
-from components.core.recipe.examples import ExamplesSource, FieldKind
+from components.core.recipe.examples import (
+    LISTS,
+    DeliveredHistory,
+    EarlierExamples,
+    ExamplesSource,
+    FieldKind,
+)
 from components.core.recipe.stream_data import SyntheticStream
 from components.core.stage import Validation
 from components.data.contracts.deliveries import rejected_gate
@@ -33,11 +39,13 @@ from components.data.normalize import END_OF_TIME
 from components.data.scanning import parts_of, scan_table
 
 AnyIngest = IngestExamplesParams | IngestStreamParams
+_BEFORE: Final = "known before"  # no field can have such a name
 _PROFILE: Final = ("rows", "examples", "classes", "fields", "duplicates", "tables")
 _TYPES: Final[Mapping[FieldKind, pa.DataType]] = {
     "categorical": pa.string(),
     "numeric": pa.float64(),
     "multi_valued": pa.list_(pa.field("element", pa.string())),  # named as in Parquet
+    "history": pa.list_(pa.field("element", pa.string())),
 }
 
 
@@ -118,16 +126,54 @@ def _field_facts(rows: pl.LazyFrame, params: AnyIngest) -> dict[str, Fact]:
             counted[f"{name}: values that are not finite"] = (~values.is_finite()).sum()
             continue
         length = values.str.len_chars()
-        if kind == "multi_valued":
+        if kind in LISTS:
             counted[f"{name}: empty lists"] = (values.list.len() == 0).sum()
+            length = values.list.eval(pl.element().str.len_chars()).list.max()
+        if kind == "multi_valued":
             counted[f"{name}: missing values in lists"] = (
                 values.list.eval(pl.element().is_null()).list.any().sum()
             )
-            length = values.list.eval(pl.element().str.len_chars()).list.max()
         longest = f"{name}: characters of the longest value"
         counted[longest], bounds[longest] = length.max(), limit
     found = rows.select(value.alias(name) for name, value in counted.items()).collect(engine="streaming")
-    return {name: (found[name].item() or 0, 0, bounds.get(name, 0)) for name in counted}
+    facts: dict[str, Fact] = {name: (found[name].item() or 0, 0, bounds.get(name, 0)) for name in counted}
+    if isinstance(source, ExamplesSource) and source.history is not None:
+        facts |= _history_facts(rows, source.history, source)
+    return facts
+
+
+def _history_facts(
+    rows: pl.LazyFrame, history: EarlierExamples | DeliveredHistory, source: ExamplesSource
+) -> dict[str, Fact]:
+    """About what an example's user did before: as much as the examples say, and of all fields alike."""
+    first, *others = (pl.col(name).list.len().fill_null(0) for name in source.histories())
+    counted = {"histories: longest": first.max()}
+    if others:
+        counted["histories: examples in which they differ in length"] = pl.any_horizontal(
+            other != first for other in others
+        ).sum()
+    if isinstance(history, EarlierExamples):
+        rows = rows.join(_known_before(rows, history, source), on=[history.by, TIMESTAMP], how="left")
+        expected = pl.col(_BEFORE).fill_null(0).clip(upper_bound=history.length)
+        counted["histories: examples that do not know what came before, or know more"] = (
+            first != expected
+        ).sum()
+    found = rows.select(value.alias(name) for name, value in counted.items()).collect(engine="streaming")
+    return {
+        name: (found[name].item() or 0, 0, history.length if name.endswith("longest") else 0)
+        for name in counted
+    }
+
+
+def _known_before(rows: pl.LazyFrame, history: EarlierExamples, source: ExamplesSource) -> pl.LazyFrame:
+    """How many behaviours each user has before each moment."""
+    happened = pl.any_horizontal(pl.col(name).is_not_null() for name in history.fields)
+    if history.classes is not None:
+        places = [source.label.classes.index(name) for name in history.classes]
+        happened &= pl.col(LABEL).is_in(places)
+    moments = rows.group_by(history.by, TIMESTAMP).agg(happened.sum().cast(pl.Int64).alias(_BEFORE))
+    count = pl.col(_BEFORE)
+    return moments.sort(history.by, TIMESTAMP).with_columns(count.cum_sum().over(history.by) - count)
 
 
 def _profile_facts(examples: Examples, rejected: pa.Table, profile: Mapping[str, Any]) -> dict[str, Fact]:

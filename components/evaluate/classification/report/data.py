@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.core.columns import ENCODING, FIELD, KIND, PARTS, SIZE
+from components.core.columns import ENCODING, FIELD, KIND, OF, PARTS, SIZE
 from components.data.fields import FIRST_VALUE
 from components.evaluate.classification.report.findings import Findings
 from components.evaluate.report.axes import number
@@ -51,7 +51,7 @@ def field_table(findings: Findings) -> Table:
                 field[FIELD],
                 words(field[KIND]),
                 field[ENCODING],
-                number(field[SIZE] - FIRST_VALUE),
+                number(field[SIZE] - FIRST_VALUE) if field[OF] is None else f"of {field[OF]}",
                 _percent(found["missing"]),
                 _percent(found["unknown"]["train"]),
                 _percent(found["unknown"]["test"]),

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import embedding
 
 from components.core.progress import progress
-from components.core.recipe.sequences import Block
+from components.core.recipe.sequences import Block, LayerName
 from components.metrics.ranking import cut_off, per_user
 from components.rec.data import RankingData
 from components.rec.ranking import hits, rank
@@ -37,10 +37,10 @@ def measure_children(
     seen, relevant, k = data.train.select(user_S), data.valid.select(user_S), cut_off([metric])
     number_S = relevant.counts.cpu().numpy()
     found: dict[Path, float] = {}
-    in_order = sorted(paths, key=_key)
+    ordered = in_order(paths)
     with progress("children", len(paths), "children") as shown:
-        for start in range(0, len(in_order), AT_ONCE):
-            some = in_order[start : start + AT_ONCE]
+        for start in range(0, len(ordered), AT_ONCE):
+            some = ordered[start : start + AT_ONCE]
             for path, state_STK in last_states(model.blocks, some, first_STK, there_ST).items():
                 top_SK = rank(summary(state_STK) @ model.output, model.items, seen, k)
                 values = per_user(hits(top_SK, relevant).cpu().numpy(), number_S, [k])
@@ -54,21 +54,26 @@ def last_states(
     paths: Sequence[Path],
     first_STK: Tensor,
     there_ST: Tensor,
+    target_SK: Tensor | None = None,
 ) -> Mapping[Path, Tensor]:
     """Child → (S, T, K) the states after its last block."""
     states: dict[Path, Tensor] = {(): first_STK}
     for depth, choices in enumerate(blocks):
         assert isinstance(choices, ChoiceBlock)
         prefixes = dict.fromkeys(path[: depth + 1] for path in paths)
-        states = _next(choices, list(prefixes), states, there_ST)
+        states = _next(choices, list(prefixes), states, there_ST, target_SK)
     return states
 
 
 def _next(
-    choices: ChoiceBlock, prefixes: Sequence[Path], states: Mapping[Path, Tensor], there_ST: Tensor
+    choices: ChoiceBlock,
+    prefixes: Sequence[Path],
+    states: Mapping[Path, Tensor],
+    there_ST: Tensor,
+    target_SK: Tensor | None,
 ) -> dict[Path, Tensor]:
     """The states after one more block; those of one layer together."""
-    by_layer: dict[str, list[Path]] = {}
+    by_layer: dict[LayerName, list[Path]] = {}
     for prefix in prefixes:
         by_layer.setdefault(prefix[-1].layer, []).append(prefix)
     found: dict[Path, Tensor] = {}
@@ -78,13 +83,19 @@ def _next(
             continue
         inputs = dict.fromkeys((prefix[:-1], prefix[-1].norm) for prefix in some)
         normed = torch.cat([choices.normed(states[parent], there_ST, norm) for parent, norm in inputs])
-        out = choices.layers[layer](normed, there_ST.repeat(len(inputs), 1)).chunk(len(inputs))
+        targets = None if target_SK is None else target_SK.repeat(len(inputs), 1)
+        out = choices.mixed(layer, normed, there_ST.repeat(len(inputs), 1), targets).chunk(len(inputs))
         of_input = dict(zip(inputs, out, strict=True))
         for prefix in some:
             parent, block = prefix[:-1], prefix[-1]
             activated = ACTIVATIONS[block.activation](of_input[parent, block.norm])
             found[prefix] = clear(activated + states[parent], there_ST)
     return found
+
+
+def in_order(paths: Sequence[Path]) -> list[Path]:
+    """Those that begin with the same blocks beside each other."""
+    return sorted(paths, key=_key)
 
 
 def _key(path: Path) -> tuple[tuple[str, str, str], ...]:

@@ -7,29 +7,75 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, linear, silu
 
-from components.core.columns import TRAIN_LOSS
+from components.core.checkpoint import Checkpoint
 from components.core.hashing import derive_seed
 from components.core.progress import progress
 from components.core.recipe.classification import ActivationName, Amer, ClassificationTraining, Mlp
-from components.core.recipe.search import MlpSearch
+from components.core.recipe.search import AmerForFields, MlpSearch
 from components.metrics.classification import measure
-from components.rec.classification import build_loss, half_squares
-from components.rec.classifiers.amer import AmerModel, AmerNetwork
-from components.rec.classifiers.base import probabilities
+from components.metrics.direction import gain
+from components.rec.classification import ExampleLearner, build_classifier, build_loss
+from components.rec.classifiers.amer import AmerModel, AmerNetwork, deep_width
+from components.rec.classifiers.base import probabilities, shape_of
 from components.rec.fields import ExampleBatch, FieldData
-from components.rec.learner import Learner
-from components.rec.losses.base import ClassLoss
+from components.rec.loop import Schedule, fit
 from components.rec.mlp import Dice, drop
 from components.rec.searchers.amer.fairness import one_of, spread
-from components.rec.weights import prefixed, without_prefix
+from components.rec.searchers.amer.steps import Step, fine_tune, some_examples, told_best
+from components.rec.weights import prefixed
 
 Layers = tuple[tuple[int, ActivationName], ...]  # of each layer its width and its activation
+_CARRIED: Final = ("table", "network.history.")  # weights that go on from the steps before
 _AT_ONCE: Final = 32  # children whose layers are in memory together
 
 
-def widest(model: Amer, num_fields: int) -> int:
-    """K₀: numbers that go into the MLP, and the most that a layer of it may have."""
-    return model.dim * (num_fields + (len(model.interactions) if model.deep else 0))
+def search_mlp(
+    config: AmerForFields,
+    training: ClassificationTraining,
+    data: FieldData,
+    before: Mapping[str, Tensor],
+    seed: int,
+    checkpoint: Checkpoint,
+) -> Step:
+    """The MLP of the child that is best after fine-tuning, and its weights. The table and what reads
+    histories go on from `before`; the MLP begins anew."""
+    small, metric = config.mlp, training.metric
+    assert isinstance(training.model, Amer)
+    model = one_shot(training, data, seed)
+    carried = {name: tensor for name, tensor in before.items() if name.startswith(_CARRIED)}
+    model.load_state_dict({**model.state_dict(), **carried})
+    learner = MlpLearner(small, training, data, model, seed)
+    schedule = Schedule.of(training, epochs=small.epochs, patience=small.epochs, validate_every=1)
+    part = checkpoint.part("mlp", "")
+    shared = fit(learner, data, schedule, seed=derive_seed(seed, "mlp"), checkpoint=part, name="search: MLP")
+    model.load_state_dict(shared.weights)
+
+    draw = torch.Generator().manual_seed(derive_seed(seed, "search", "children"))
+    width, count = widest(training.model, data), len(training.model.mlp.hidden)
+    children = random_layers(small, width, count, small.children, draw)
+    batch = some_examples(data, config.examples, draw)
+    values = dict(zip(children, measure_layers(model, children, batch, metric), strict=True))
+    best = sorted(children, key=lambda one: -gain(metric, values[one]))[: small.top]
+    tuned, sections = [], [config_of(one, training.model.mlp) for one in best]
+    for number, (one, mlp) in enumerate(zip(best, sections, strict=True)):
+        section = training.model_copy(update={"model": training.model.model_copy(update={"mlp": mlp})})
+        child = build_classifier(section, data, seed)
+        child.load_state_dict(child_of(model, one))
+        part = checkpoint.part(f"child-{number}", "")
+        tuned.append(fine_tune(small.fine_tune, section, data, child, seed, part))
+    place = max(range(len(best)), key=lambda number: gain(metric, tuned[number].best_value))
+    names = [told(one) for one in best]
+    return Step(
+        patch={"model.mlp": sections[place].model_dump(mode="json")},
+        decision={
+            "child": names[place],
+            "children": len(children),
+            "looked_at_by": {"examples": len(batch)},
+            "best": told_best(names, [values[one] for one in best], tuned),
+        },
+        weights=tuned[place].weights,
+        course=shared,
+    )
 
 
 def fair_layers(config: MlpSearch, width: int, count: int, generator: torch.Generator) -> list[Layers]:
@@ -71,10 +117,15 @@ def _layers(shares: Sequence[float], activations: Sequence[ActivationName], widt
     return tuple(zip(widths, activations, strict=True))
 
 
+def widest(model: Amer, data: FieldData) -> int:
+    """K₀: the most numbers that a layer of the MLP may have."""
+    return deep_width(model, shape_of(data.layout, model.dim, data.num_logits, apart=True))
+
+
 def one_shot(training: ClassificationTraining, data: FieldData, seed: int) -> AmerModel:
     """A model all of whose layers are as wide as can be; its children are parts of it."""
     assert isinstance(training.model, Amer)
-    count, width = len(training.model.mlp.hidden), widest(training.model, len(data.layout.fields))
+    count, width = len(training.model.mlp.hidden), widest(training.model, data)
     mlp = training.model.mlp.model_copy(
         update={"hidden": (width,) * count, "activations": ("dice",) * count, "batch_norm": False}
     )
@@ -112,7 +163,7 @@ def config_of(layers: Layers, mlp: Mlp) -> Mlp:
 
 
 @final
-class MlpLearner(Learner):
+class MlpLearner(ExampleLearner):
     """A step trains as many children as the first layer has widths to choose from, on the same batch."""
 
     model: AmerModel
@@ -125,59 +176,36 @@ class MlpLearner(Learner):
         model: AmerModel,
         seed: int,
     ) -> None:
-        self.model = model.train()
-        self._config, self._l2 = config, training.l2
-        self._network = _network(model)
-        self._loss: ClassLoss = build_loss(training.loss, data, None, seed)
-        self._optimizer = model.optimizer(config.learning_rate)
+        super().__init__(
+            training,
+            data,
+            model,
+            build_loss(training.loss, data, None, seed),
+            optimizer=model.optimizer(config.learning_rate),
+            draws={"dropout": derive_seed(seed, "dropout")},
+        )
+        self._config, self._network = config, _network(model)
         self._draw = torch.Generator().manual_seed(derive_seed(seed, "search", "layers"))
-        self._dropout = torch.Generator(data.device).manual_seed(derive_seed(seed, "dropout"))
-        self._loss_sum = torch.zeros((), dtype=torch.float64, device=data.device)
-        self._num_examples = 0
 
     def step(self, batch: ExampleBatch) -> None:
-        rows_BFD = self.model.look_up(batch)
-        deep_BI, around_BD = self._network.inputs(rows_BFD)
+        looked = self.model.look_up(batch)
+        deep_BI, around_BD = self._network.inputs(*looked)
         width, count = self._network.mlp.outputs, len(self._network.mlp.layers)
-        children = fair_layers(self._config, width, count, self._draw)
         losses = []
-        for layers in children:
+        for layers in fair_layers(self._config, width, count, self._draw):
             hidden_BH = deep_BI
             for number, layer in enumerate(layers):
                 hidden_BH = go_through(self._network, number, layer, hidden_BH)
-                hidden_BH = drop(hidden_BH, self._network.dropout, self._dropout)
+                hidden_BH = drop(hidden_BH, self._network.dropout, self._generators["dropout"])
             losses.append(self._loss(logits(self._network, hidden_BH, around_BD), batch.label_B))
-        loss_B = torch.stack(losses).mean(dim=0)
-        self._optimizer.zero_grad()
-        (loss_B.mean() + self._l2 * half_squares(rows_BFD)).backward()  # type: ignore[no-untyped-call]  # torch
-        self._optimizer.step()
-        self._loss_sum += loss_B.detach().sum()
-        self._num_examples += len(batch)
-
-    def end_epoch(self) -> dict[str, float]:
-        self._optimizer.settle()
-        record = {TRAIN_LOSS: float(self._loss_sum) / self._num_examples}
-        self._loss_sum.zero_()
-        self._num_examples = 0
-        return record
+        self._descend(torch.stack(losses).mean(dim=0), looked)
 
     def state(self) -> dict[str, Tensor]:
-        return {
-            **prefixed("optimizer", self._optimizer.state()),
-            **prefixed("loss", self._loss.state()),
-            "draw": self._draw.get_state(),
-            "dropout": self._dropout.get_state(),
-            "loss_sum": self._loss_sum,
-            "num_examples": torch.tensor(self._num_examples),
-        }
+        return {**super().state(), "draw": self._draw.get_state()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        self._optimizer.load_state(without_prefix("optimizer", state))
-        self._loss.load_state(without_prefix("loss", state))
+        super().load_state(state)
         self._draw.set_state(state["draw"].cpu())
-        self._dropout.set_state(state["dropout"].cpu())
-        self._loss_sum.copy_(state["loss_sum"])
-        self._num_examples = int(state["num_examples"])
 
 
 def go_through(
@@ -215,7 +243,7 @@ def measure_layers(
     several children begin with once, and of the next layer what all of them need of it at once."""
     model.eval()
     network = _network(model)
-    deep_BI, around_BD = network.inputs(model.look_up(batch))
+    deep_BI, around_BD = network.inputs(*model.look_up(batch))
     label_B = batch.label_B.cpu().numpy()
     found: dict[Layers, float] = {}
     in_order = sorted(children)

@@ -1,6 +1,5 @@
 """Training all children at once, on shared weights."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import final
 
@@ -20,6 +19,7 @@ from components.rec.models.base import PlainEncoded, Tables
 from components.rec.objective import build_sampler
 from components.rec.optimizers.dense import DenseAdam
 from components.rec.searchers.amer.children import measure_children
+from components.rec.searchers.amer.cosine import Cosine
 from components.rec.searchers.amer.paths import Path, fair_paths
 from components.rec.sequences.blocks import BlocksModel
 from components.rec.sequences.histories import NONE
@@ -50,7 +50,7 @@ class OneShotLearner(Learner):
     ) -> None:
         device = data.user.device
         self.model = model
-        self._config, self._training, self._num_steps = config, training, num_steps
+        self._config, self._training = config, training
         self._loss: PairwiseLoss = training.loss.load()(training.loss)
         assert not isinstance(training.sampler, MixGcfMixer)
         self._sampler = build_sampler(training.sampler, data)
@@ -61,7 +61,7 @@ class OneShotLearner(Learner):
             name: torch.Generator(device).manual_seed(derive_seed(seed, "search", name))
             for name in ("negatives", "dropout")
         }
-        self._step = 0
+        self._cosine = Cosine(config.learning_rate, num_steps)
         self._counted = 0
         self._loss_sum = torch.zeros((), device=device)
 
@@ -90,25 +90,20 @@ class OneShotLearner(Learner):
         assert scored_leaf.grad is not None
         scored_leaf.grad += self._training.l2 * scored_leaf.detach() / len(batch.user)
         torch.autograd.backward([read_STD, scored_BKD], [read_leaf.grad, scored_leaf.grad])
-        self._optimizer.rate(self.rate)
+        self._optimizer.rate(self._cosine.rate)
         self._optimizer.step()
-        self._step += 1
+        self._cosine.step += 1
         self._counted += 1
 
-    @property
-    def rate(self) -> float:
-        """Adam's, at the next step (SGDR without a restart, Loshchilov & Hutter 2017)."""
-        return self._config.learning_rate * (1 + math.cos(math.pi * self._step / self._num_steps)) / 2
-
     def end_epoch(self) -> dict[str, float]:
-        record = {TRAIN_LOSS: float(self._loss_sum) / self._counted, "learning_rate": self.rate}
+        record = {TRAIN_LOSS: float(self._loss_sum) / self._counted, "learning_rate": self._cosine.rate}
         self._loss_sum.zero_()
         self._counted = 0
         return record
 
     def state(self) -> dict[str, Tensor]:
         return {
-            "step": torch.tensor(self._step),
+            "step": torch.tensor(self._cosine.step),
             "counted": torch.tensor(self._counted),
             "loss_sum": self._loss_sum,
             "paths": self._paths.get_state(),
@@ -117,7 +112,7 @@ class OneShotLearner(Learner):
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        self._step, self._counted = int(state["step"]), int(state["counted"])
+        self._cosine.step, self._counted = int(state["step"]), int(state["counted"])
         self._loss_sum.copy_(state["loss_sum"])
         self._paths.set_state(state["paths"].cpu())
         self._optimizer.load_state(without_prefix("optimizer", state))

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from components.core.recipe.search import AmerForSequences
+from components.core.recipe.search import BlocksSearch
 from components.core.recipe.sequences import ActivationName, Block, LayerName, NormName
 from components.rec.searchers.amer.fairness import one_of, spread
 
@@ -14,7 +14,7 @@ _NOTHING = Block(norm="none", layer="zero", activation="identity")
 _TRIES = 20  # for each child that is wanted, before a small space is taken to be exhausted
 
 
-def fair_paths(config: AmerForSequences, generator: torch.Generator) -> list[Path]:
+def fair_paths(config: BlocksSearch, generator: torch.Generator) -> list[Path]:
     """As many children as there are layers to choose from; in each block each of these stands in one of them
     (strict fairness, Chu et al. 2019), and norms and activations as evenly as their numbers allow."""
     count = len(config.layers)
@@ -25,7 +25,7 @@ def fair_paths(config: AmerForSequences, generator: torch.Generator) -> list[Pat
     return list(zip(*blocks, strict=True))
 
 
-def random_paths(config: AmerForSequences, count: int, generator: torch.Generator) -> list[Path]:
+def random_paths(config: BlocksSearch, count: int, generator: torch.Generator) -> list[Path]:
     """Distinct children, each choice uniform; fewer where the space has no more."""
     found: dict[Path, None] = {}
     for _ in range(_TRIES * count):
@@ -35,11 +35,11 @@ def random_paths(config: AmerForSequences, count: int, generator: torch.Generato
     return list(found)
 
 
-def _random_block(config: AmerForSequences, generator: torch.Generator) -> Block:
+def _random_block(config: BlocksSearch, generator: torch.Generator) -> Block:
     return _block(*(one_of(options, generator) for options in _options(config)))
 
 
-def _options(config: AmerForSequences) -> tuple[Sequence[Any], ...]:
+def _options(config: BlocksSearch) -> tuple[Sequence[Any], ...]:
     return config.norms, config.layers, config.activations
 
 
