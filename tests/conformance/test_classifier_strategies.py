@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import nll_loss, pad
 
-from components.core.recipe.classification import Amer, Classifier, ClassifierConfig, Din, Dnn, Mlp
+from components.core.recipe.classification import Amer, Classifier, ClassifierConfig, DeepFm, Din, Dnn, Mlp
 from components.core.recipe.sequences import Block, LayerName, NormName
 from components.core.strategy import Strategy, registered
 from components.rec.classifiers.base import ClassifierModel, log_probabilities, probabilities
@@ -179,6 +179,7 @@ def test_activations_are_the_same_outside_of_torch(tmp_path: Path) -> None:
 def test_interactions_are_the_same_outside_of_torch(tmp_path: Path) -> None:
     interactions = (("f0", "f1"), ("f4", "f2", "f1"))
     require_same_outside(Amer(interactions=interactions), make_layout(), tmp_path)
+    require_same_outside(DeepFm(interactions=interactions, weighted=True), make_layout(), tmp_path)
 
 
 def test_blocks_are_the_same_outside_of_torch(tmp_path: Path) -> None:

@@ -62,6 +62,9 @@ class DeepFm(Classifier):
         description="whose products the factorization machine sums up, by the fields' names, of any order; "
         "all pairs where none are given",
     )
+    weighted: bool = Field(
+        default=False, description="each product counts as much as training finds (AutoFIS), and not alike"
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

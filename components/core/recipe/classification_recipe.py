@@ -89,9 +89,10 @@ class ClassificationRecipe(EpochRecipe):
                 if name not in crossed:
                     allowed = sorted(crossed)
                     yield f"training.model.interactions.{number}: got {name!r}, need fields of {allowed}"
-        if self.search.kind == "amer" and self.training.model.kind != "amer":
-            kind = self.training.model.kind
-            yield f"training.model.kind: got {kind!r}, need 'amer', as search.kind is 'amer'"
+        needed = {"amer": "amer", "autofis": "deepfm"}.get(self.search.kind, model.kind)
+        if model.kind != needed:
+            searched = self.search.kind
+            yield f"training.model.kind: got {model.kind!r}, need {needed!r}, as search.kind is {searched!r}"
         if len(self.source.label.classes) > 2:
             yield from of_two_classes(self.promotion)
         yield from super()._contradictions()

@@ -137,6 +137,21 @@ class Bohb(Strategy):
         return self
 
 
+class AutoFis(Strategy):
+    """AutoFIS (Liu et al. 2020): which products of two fields DeepFM's factorization machine needs. Each has
+    a weight, whose optimizer makes more and more of them zero; retraining keeps the others, and weighs them
+    anew."""
+
+    implementation: ClassVar[str] = "components.rec.searchers.autofis:search"
+    kind: Literal["autofis"] = "autofis"
+    learning_rate: Positive = Field(default=1.0, description="γ: that of the weights")
+    strength: NonNegative = Field(default=5e-4, description="c: how soon weights become zero; 0 keeps all")
+    growth: Annotated[float, Field(gt=0, lt=2)] = Field(
+        default=0.8, description="μ: how what makes them zero grows with the steps, above ½ in its theory"
+    )
+    epochs: Count = Field(default=10, description="passes over the training data")
+
+
 class FineTune(Config):
     """How a child goes on from the shared weights."""
 
@@ -288,7 +303,7 @@ class FromPolicy(Strategy):
 SearchConfig = Annotated[NoSearch | AutoSample | AmerForSequences | FromPolicy, Field(discriminator="kind")]
 StreamSearch = Annotated[NoSearch | Esapn | Darts | AutoEmb | FromPolicy, Field(discriminator="kind")]
 ClassifierSearch = Annotated[
-    NoSearch | AutoLoss | Bohb | AmerForFields | FromPolicy, Field(discriminator="kind")
+    NoSearch | AutoLoss | Bohb | AmerForFields | AutoFis | FromPolicy, Field(discriminator="kind")
 ]
 
 

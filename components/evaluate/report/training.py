@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from components.core.columns import EPOCH, TRAIN_LOSS
+from components.core.columns import EPOCH, FIELD, OF, TRAIN_LOSS
 from components.core.policy import Policy
+from components.evaluate.report.architecture import Architecture, architecture
 from components.evaluate.report.charts import Chart, Points, line_chart
 from components.evaluate.report.course import Course
 from components.evaluate.report.document import Table, flat, words
@@ -23,9 +24,22 @@ def course(findings: AnyFindings) -> Course:
         search_summary=search_summary(findings),
         search=list(search_charts(findings)),
         search_tables=list(search_tables(findings)),
+        architecture=_architecture(findings),
         start_summary=start_summary(findings),
         start_tables=list(start_tables(findings)),
         curves=list(curves(findings)),
+    )
+
+
+def _architecture(findings: AnyFindings) -> Architecture | None:
+    model = findings.training["training"]["model"]
+    if not (findings.inputs["dataset"] / "fields.parquet").exists():  # of a model that ranks
+        return architecture(model)
+    fields = findings.table("dataset", "fields.parquet").select([FIELD, OF]).to_pylist()
+    return architecture(
+        model,
+        [field[FIELD] for field in fields if field[OF] is None],
+        [field[OF] for field in fields if field[OF] is not None],
     )
 
 
@@ -44,8 +58,13 @@ def search_summary(findings: AnyFindings) -> str:
 
 
 def _decided(policy: Policy) -> str:
-    """Interactions and layers that were found; else the patch, or of a long one the kinds alone."""
+    """Blocks, interactions and layers that were found; else the patch, or of a long one the kinds alone."""
     found = []
+    if "blocks" in policy.decision:
+        found.append(f"the blocks {policy.decision['blocks']['child']}")
+    if "weighed" in policy.decision:
+        kept, of = len(policy.decision["weighed"]), policy.decision["of"]
+        found.append(f"{kept:,} of {counted(of, 'product')}, as below")
     if "products" in policy.decision:
         found.append(f"{counted(len(policy.decision['products']), 'interaction')}, as below")
     if "child" in policy.decision:
@@ -69,20 +88,27 @@ def search_tables(findings: AnyFindings) -> Iterator[Table]:
             header=("fields", f"{metric} with this one alone, on validation"),
             rows=[(" ⊙ ".join(one["fields"]), f"{one[name]:.4f}") for one in decision["products"]],
         )
-    if "best" not in decision:
-        return
-    ((unit, number),) = decision["looked_at_by"].items()
-    looked_at_by = f"{number:,} {unit}"
-    rows = [(one["child"], f"{one['shared']:.4f}", f"{one['fine_tuned']:.4f}") for one in decision["best"]]
-    yield Table(
-        caption=f"The best of {decision['children']:,} children, by {metric} on validation",
-        header=(
-            "layers, from the first",
-            f"on the shared weights, over {looked_at_by}",
-            "fine-tuned, over all",
-        ),
-        rows=rows,
-    )
+    if "weighed" in decision:
+        weighed = sorted(decision["weighed"], key=lambda one: -abs(one["weight"]))
+        yield Table(
+            caption=f"Products that were kept, {len(weighed):,} of {decision['of']:,}",
+            header=("fields", "weight at the end of the search"),
+            rows=[(" ⊙ ".join(one["fields"]), f"{one['weight']:.4f}") for one in weighed],
+        )
+    for what, found in (("blocks", decision.get("blocks", {})), ("layers", decision)):
+        if "best" not in found:
+            continue
+        ((unit, number),) = decision["looked_at_by"].items()
+        rows = [(one["child"], f"{one['shared']:.4f}", f"{one['fine_tuned']:.4f}") for one in found["best"]]
+        yield Table(
+            caption=f"The best of {found['children']:,} children, by {metric} on validation",
+            header=(
+                f"{what}, from the first",
+                f"on the shared weights, over {number:,} {unit}",
+                "fine-tuned, over all",
+            ),
+            rows=rows,
+        )
 
 
 def search_charts(findings: AnyFindings) -> Iterator[Chart]:

@@ -164,6 +164,10 @@ def test_what_reads_histories_and_what_does_not(changes: dict[str, Any], told: s
             {"training": {"model": {"kind": "amer", "interactions": [["user", "colour"]]}}},
             "training.model.interactions.0: got 'colour', need fields of",
         ),
+        (
+            {"training": {"model": {"kind": "nfm"}}, "search": {"kind": "autofis"}},
+            "training.model.kind: got 'nfm', need 'deepfm', as search.kind is 'autofis'",
+        ),
         ({"evaluation": {"slices": ["colour"]}}, "evaluation.slices.0: got 'colour', need one of the fields"),
         ({"promotion": {"guardrails": [{"metric": "auc", "field": "ad"}]}}, "need both or none"),
         (

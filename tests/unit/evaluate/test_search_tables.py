@@ -37,5 +37,23 @@ def test_interactions_are_told() -> None:
     assert table.rows == [("C1 ⊙ C2 ⊙ I3", "0.7500")]
 
 
+def test_blocks_that_read_histories_are_told_beside_the_layers() -> None:
+    best = [{"child": "(target, relu)", "shared": 0.6, "fine_tuned": 0.7}]
+    layers = [{"child": "40 dice", "shared": 0.5, "fine_tuned": 0.8}]
+    some = findings(
+        {
+            "blocks": {"child": "(target, relu)", "children": 90, "best": best},
+            "child": "40 dice", "children": 80, "best": layers, "looked_at_by": {"examples": 70},
+        },
+        "auc",
+    )  # fmt: skip
+    assert search_summary(some).startswith("Decided: the blocks (target, relu); the layers 40 dice.")
+    blocks, mlp = search_tables(some)
+    assert blocks.header[:2] == ("blocks, from the first", "on the shared weights, over 70 examples")
+    assert blocks.rows == [("(target, relu)", "0.6000", "0.7000")]
+    assert mlp.caption == "The best of 80 children, by AUC on validation"
+    assert mlp.rows == [("40 dice", "0.5000", "0.8000")]
+
+
 def test_of_another_search_there_is_no_table() -> None:
     assert list(search_tables(findings({"sampler": "uniform"}, "auc"))) == []

@@ -70,7 +70,8 @@ def products(e: Array) -> list[float]:
 
 
 def deepfm(config: Any, w: Weights, e: Array) -> Array:
-    second = sum(products(e)) if config.interactions is None else hadamard(config, e).sum()
+    made = np.array(products(e)) if config.interactions is None else hadamard(config, e).sum(axis=1)
+    second = made @ w["weight_M"] if config.weighted else made.sum()
     return layer(w, "output", np.array([second, *mlp(w, e.reshape(-1))]))
 
 

@@ -113,8 +113,19 @@ CHOSEN = (("f0", "f1"), ("f4", "f2", "f1"), ("f3", "f0"), ("f0", "f1", "f2", "f3
         Amer(dim=3, mlp=PLAIN, interactions=CHOSEN[1:2], deep=False, shortcut=False),
         DeepFm(dim=3, mlp=PLAIN, interactions=CHOSEN),
         DeepFm(dim=3, mlp=PLAIN, interactions=()),
+        DeepFm(dim=3, mlp=PLAIN, interactions=CHOSEN, weighted=True),
+        DeepFm(dim=3, mlp=PLAIN, weighted=True),
     ],
-    ids=["amer", "not deep", "no shortcut", "neither", "deepfm", "deepfm without any"],
+    ids=[
+        "amer",
+        "not deep",
+        "no shortcut",
+        "neither",
+        "deepfm",
+        "deepfm without any",
+        "weighted",
+        "all, weighted",
+    ],
 )
 def test_chosen_interactions_are_products_of_their_fields(config: Classifier, num_classes: int) -> None:
     data = make_field_data(make_layout(MIXED), num_classes)

@@ -24,6 +24,7 @@ def course(findings: Findings) -> Course:
     """What the page shows of it."""
     return Course(
         search_tables=(),
+        architecture=None,
         search_summary=_searched(findings),
         search=list(_sizes(findings)),
         start_summary=_began(findings.training),
