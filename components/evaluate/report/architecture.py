@@ -75,10 +75,10 @@ def _of_blocks(model: Mapping[str, Any]) -> Architecture:
 
 def _of_amer(model: Mapping[str, Any], fields: Sequence[str], histories: Sequence[str]) -> Architecture:
     products = [" ⊙ ".join(names) for names in model["interactions"]]
-    inputs: list[Chain] = [[Part("fields", fields)]]
+    inputs: list[Chain] = [[Part("fields", [", ".join(fields)])]]
     if histories:
         summed = Part("its sum, its last place, and what fits the target")
-        inputs.append([Part("history", histories), *_blocks(model["blocks"]), summed])
+        inputs.append([Part("history", [f"of {', '.join(histories)}"]), *_blocks(model["blocks"]), summed])
     if products:
         inputs.append([Part("interactions", products)])
     mlp = model["mlp"]

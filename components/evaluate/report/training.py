@@ -1,6 +1,7 @@
 """How a model came about that passed its data many times: the search, and the curves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -81,10 +82,13 @@ def search_tables(findings: AnyFindings) -> Iterator[Table]:
     """What a search for architectures liked best."""
     decision, name = findings.policy.decision, findings.training["training"]["metric"]
     metric = findings.wording.metric_name(name)
+    if "blocks" in decision:
+        yield _children("blocks", decision["blocks"], decision, metric)
     if "products" in decision:
         tried = ", ".join(f"{count:,}" for count in decision["tried"])
         yield Table(
-            caption=f"Interactions, of {tried} that were looked at in {len(decision['tried'])} rounds",
+            caption=f"Interactions, of {tried} that were looked at in "
+            f"{counted(len(decision['tried']), 'round')}",
             header=("fields", f"{metric} with this one alone, on validation"),
             rows=[(" ⊙ ".join(one["fields"]), f"{one[name]:.4f}") for one in decision["products"]],
         )
@@ -95,20 +99,21 @@ def search_tables(findings: AnyFindings) -> Iterator[Table]:
             header=("fields", "weight at the end of the search"),
             rows=[(" ⊙ ".join(one["fields"]), f"{one['weight']:.4f}") for one in weighed],
         )
-    for what, found in (("blocks", decision.get("blocks", {})), ("layers", decision)):
-        if "best" not in found:
-            continue
-        ((unit, number),) = decision["looked_at_by"].items()
-        rows = [(one["child"], f"{one['shared']:.4f}", f"{one['fine_tuned']:.4f}") for one in found["best"]]
-        yield Table(
-            caption=f"The best of {found['children']:,} children, by {metric} on validation",
-            header=(
-                f"{what}, from the first",
-                f"on the shared weights, over {number:,} {unit}",
-                "fine-tuned, over all",
-            ),
-            rows=rows,
-        )
+    if "best" in decision:
+        yield _children("layers", decision, decision, metric)
+
+
+def _children(what: str, found: Mapping[str, Any], decision: Mapping[str, Any], metric: str) -> Table:
+    ((unit, number),) = decision["looked_at_by"].items()
+    return Table(
+        caption=f"The best of {found['children']:,} children, by {metric} on validation",
+        header=(
+            f"{what}, from the first",
+            f"on the shared weights, over {number:,} {unit}",
+            "fine-tuned, over all",
+        ),
+        rows=[(one["child"], f"{one['shared']:.4f}", f"{one['fine_tuned']:.4f}") for one in found["best"]],
+    )
 
 
 def search_charts(findings: AnyFindings) -> Iterator[Chart]:

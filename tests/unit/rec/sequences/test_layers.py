@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from components.core.recipe import RankingTraining
 from components.core.recipe.sequences import (
+    LAYERS_WITHOUT_TARGET,
     SEQUENCE_MODELS,
     AnySequenceModel,
     Block,
@@ -94,7 +95,22 @@ EXPECTED: dict[str, Callable[[Any, Tensor], Tensor]] = {
 }
 
 
-@LAYERS
+def test_attention_from_the_target_weighs_each_place_by_itself() -> None:
+    layer: Any = with_biases(build_layer("target", DIM, generator=generator()))
+    state_STK, there_ST = histories()
+    target_SK = torch.randn(len(COUNTS), DIM, generator=generator(3))
+    found = clear(layer(state_STK, there_ST, target_SK), there_ST)
+    for row, count in enumerate(COUNTS):
+        for place in range(state_STK.shape[1] - count, state_STK.shape[1]):
+            h, e = state_STK[row, place], target_SK[row]
+            both = torch.cat([h, e, h - e, h * e])
+            unit = layer.weigh
+            hidden = functional.prelu((both @ unit.inner + unit.inner_bias)[None], unit.slope)[0]
+            weight = hidden @ unit.outer + unit.outer_bias
+            assert torch.allclose(found[row, place], weight * h, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LAYERS_WITHOUT_TARGET)
 def test_layer_is_torchs_own_of_each_history_by_itself(name: LayerName) -> None:
     layer = with_biases(build_layer(name, DIM, generator=generator()))
     state_STK, there_ST = histories()
