@@ -71,7 +71,7 @@ def shared_document(study: Study, cell: Cell[Any]) -> dict[str, Any]:
             **dict(document.get("training") or {}),
             **_settings(study, cell),
             **({"warm_check": None} if epochs else {}),
-            "model": study.models[cell.model].model_dump(mode="json"),
+            "model": study.model_section(cell.model),
             "seed": cell.seed,
         },
         "registry": {"tracking_uri": f"sqlite:///{study.folder}/mlflow.db"},  # knows no champion

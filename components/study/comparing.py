@@ -6,7 +6,7 @@ from typing import Final, final
 
 import pandas as pd
 
-from components.metrics.direction import gain
+from components.metrics.direction import gain, lead
 from components.study.cells import AnyMethod, AnyRecipe
 from components.study.results import StudyResults
 from components.study.running import Outcome
@@ -67,6 +67,10 @@ class Comparison:
             (name for name in self.methods if name != without), key=lambda name: self.rank(name, metric)
         )
 
+    def lead(self, ours: str, theirs: str, metric: str) -> float:
+        """By how much one method is better than another, by means."""
+        return lead(metric, self.mean(ours, metric), self.mean(theirs, metric))
+
     def long(self, data: str, model: str) -> pd.DataFrame:
         """One row a method and metric."""
         rows = [
@@ -95,9 +99,13 @@ def compare(
     methods: Mapping[str, AnyMethod],
     metrics: Sequence[str],
 ) -> Comparison | None:
-    """Compare methods by the names given, without those that never ran, with the seeds that the others have
-    in common. None where less than two ran, or no seed is common to them."""
-    ran = {name: results.of(data, model, method) for name, method in methods.items()}
+    """Compare methods of one model on one data set; see `compared`."""
+    return compared({name: results.of(data, model, method) for name, method in methods.items()}, metrics)
+
+
+def compared(ran: Mapping[str, Outcomes], metrics: Sequence[str]) -> Comparison | None:
+    """Compare what ran by the names given, without what never did, with the seeds that the others have in
+    common. None where less than two ran, or no seed is common to them."""
     ran = {name: outcomes for name, outcomes in ran.items() if outcomes}
     seeds = sorted(set.intersection(*map(set, ran.values()))) if len(ran) > 1 else []
     if not seeds:

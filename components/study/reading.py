@@ -11,6 +11,7 @@ from components.core.recipe.reading import read_document, with_overrides
 from components.core.recipe.schema import chosen_by
 from components.core.recipe_files import find_file
 from components.study.losses.schema import LossesStudy
+from components.study.models.schema import ModelsStudy
 from components.study.samplers.schema import SamplersStudy
 from components.study.schema import Study
 from components.study.sizes.schema import SizesStudy
@@ -20,6 +21,7 @@ KINDS: Final[Mapping[str, type[Study]]] = {
     "samplers": SamplersStudy,
     "losses": LossesStudy,
     "sizes": SizesStudy,
+    "models": ModelsStudy,
 }
 
 

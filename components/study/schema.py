@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from components.core.errors import InvalidInputError
 from components.core.recipe.base import default_workspace
 from components.core.recipe.training import Count, Device, NonNegative, Positive
-from components.core.strategy import Config, Strategy
+from components.core.strategy import Config
 
 Name = Annotated[str, Field(pattern=r"^[^\s/|@+][^/|@+]*$")]  # stands in tables and, made plain, in paths
 Seed = Annotated[int, Field(ge=0)]
@@ -68,7 +68,7 @@ class Study(Config, ABC):
     data: Annotated[dict[Name, StudyData], Field(min_length=1)] = Field(
         description="by the names that the tables have for them"
     )
-    models: Mapping[str, Strategy]
+    models: Mapping[str, Config]
     settings: tuple[Setting, ...] = Field(default=(), description="training sections, cell by cell")
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field(
         default=(1, 2, 3), description="that every cell trains with; the data's split is the recipe's own"
@@ -85,6 +85,10 @@ class Study(Config, ABC):
     @abstractmethod
     def methods_compared(self) -> Sequence[str]:
         """The names of all methods, as settings have them."""
+
+    def model_section(self, name: str) -> dict[str, Any]:
+        """The recipe's `training.model` of a model."""
+        return self.models[name].model_dump(mode="json")
 
     @property
     def folder(self) -> Path:

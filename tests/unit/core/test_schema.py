@@ -36,6 +36,7 @@ def test_every_key_says_what_it_is():
 def test_there_are_these_recipes():
     assert [name for name, _ in INCLUDED] == [
         "avazu",
+        "beauty",
         "clicks",
         "criteo",
         "demo",

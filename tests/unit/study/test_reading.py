@@ -16,6 +16,8 @@ from components.core.recipe_files import included
 from components.study.conducting import Part
 from components.study.losses import grid as losses
 from components.study.losses.schema import LossesStudy
+from components.study.models import grid as models
+from components.study.models.schema import ModelsStudy
 from components.study.reading import STUDIES, find_study, read_study, study_schema
 from components.study.samplers import grid as samplers
 from components.study.samplers.schema import SamplersStudy
@@ -42,6 +44,10 @@ def test_the_included_studies_are_valid() -> None:
             for cell in sizes.cells_of(study, Part(tuple(study.data), tuple(study.models))):
                 if cell.seed == study.seeds[0]:
                     sizes.recipe_of(study, cell)
+        elif isinstance(study, ModelsStudy):
+            for cell in models.cells_of(study, Part(tuple(study.data), tuple(study.models))):
+                if cell.seed == study.seeds[0]:
+                    models.recipe_of(study, cell, policy="/somewhere")
         else:
             assert isinstance(study, LossesStudy)
             for cell in losses.cells_of(study, Part(tuple(study.data), tuple(study.models))):

@@ -1,5 +1,6 @@
 """AMER's step 1 for hybrid data: which residual blocks read the histories (§2.3)."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, final
 
@@ -55,10 +56,11 @@ def search_blocks(
     )
     model.load_state_dict(shared.weights)
 
+    began = time.monotonic()
     paths = random_paths(small, small.children, draw)
     values = dict(zip(paths, measure_blocks(model, paths, batch, metric), strict=True))
     best = sorted(paths, key=lambda path: -gain(metric, values[path]))[: small.top]
-    tuned = []
+    looked, tuned = time.monotonic() - began, []
     for number, path in enumerate(best):
         section = _section(training, path)
         child = build_classifier(section, data, seed)
@@ -66,14 +68,16 @@ def search_blocks(
         part = checkpoint.part(f"blocks-{number}", "")
         tuned.append(fine_tune(small.fine_tune, section, data, child, seed, part))
     place = max(range(len(best)), key=lambda number: gain(metric, tuned[number].best_value))
+    shared.seconds += looked + sum(fitted.seconds for fitted in tuned)
     names = [told(path) for path in best]
+    patches = [{"model.blocks": [block.model_dump(mode="json") for block in path]} for path in best]
     return Step(
-        patch={"model.blocks": [block.model_dump(mode="json") for block in best[place]]},
+        patch=patches[place],
         decision={
             "blocks": {
                 "child": names[place],
                 "children": len(paths),
-                "best": told_best(names, [values[path] for path in best], tuned),
+                "best": told_best(names, [values[path] for path in best], tuned, patches),
             },
             "looked_at_by": {"examples": len(batch)},
         },

@@ -1,6 +1,7 @@
 """AMER's step 2: interactions of rising order, by sequential model-based optimisation (§2.3)."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final, final
 
@@ -72,7 +73,9 @@ def search_interactions(
         found = fit(learner, data, schedule, seed=derive_seed(seed, str(number)), checkpoint=part, name=name)
         model.load_state_dict(found.weights)
         learner.candidate_CDH.data.copy_(found.kept["candidates"])
+        began = time.monotonic()
         values = dict(zip(candidates, learner.measure(batch, section.metric), strict=True))
+        found.seconds += time.monotonic() - began
         kept = sorted(candidates, key=lambda one: -gain(section.metric, values[one]))[: config.keep]
         weights = {one: learner.candidate_CDH.data[candidates.index(one)].clone() for one in kept}
         tried.append(len(candidates))

@@ -1,5 +1,6 @@
 """AMER's step 3: how wide the layers of the MLP are, and their activations (§2.3)."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final, final
 
@@ -50,12 +51,14 @@ def search_mlp(
     shared = fit(learner, data, schedule, seed=derive_seed(seed, "mlp"), checkpoint=part, name="search: MLP")
     model.load_state_dict(shared.weights)
 
+    began = time.monotonic()
     draw = torch.Generator().manual_seed(derive_seed(seed, "search", "children"))
     width, count = widest(training.model, data), len(training.model.mlp.hidden)
     children = random_layers(small, width, count, small.children, draw)
     batch = some_examples(data, config.examples, draw)
     values = dict(zip(children, measure_layers(model, children, batch, metric), strict=True))
     best = sorted(children, key=lambda one: -gain(metric, values[one]))[: small.top]
+    looked = time.monotonic() - began
     tuned, sections = [], [config_of(one, training.model.mlp) for one in best]
     for number, (one, mlp) in enumerate(zip(best, sections, strict=True)):
         section = training.model_copy(update={"model": training.model.model_copy(update={"mlp": mlp})})
@@ -64,14 +67,16 @@ def search_mlp(
         part = checkpoint.part(f"child-{number}", "")
         tuned.append(fine_tune(small.fine_tune, section, data, child, seed, part))
     place = max(range(len(best)), key=lambda number: gain(metric, tuned[number].best_value))
+    shared.seconds += looked + sum(fitted.seconds for fitted in tuned)
     names = [told(one) for one in best]
+    patches = [{"model.mlp": section.model_dump(mode="json")} for section in sections]
     return Step(
-        patch={"model.mlp": sections[place].model_dump(mode="json")},
+        patch=patches[place],
         decision={
             "child": names[place],
             "children": len(children),
             "looked_at_by": {"examples": len(batch)},
-            "best": told_best(names, [values[one] for one in best], tuned),
+            "best": told_best(names, [values[one] for one in best], tuned, patches),
         },
         weights=tuned[place].weights,
         course=shared,

@@ -1,5 +1,6 @@
 """AMER's step 1: residual blocks for histories (AMER-1)."""
 
+import time
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from components.rec.ranking_learner import RankingLearner
 from components.rec.searchers.amer.children import measure_children, told
 from components.rec.searchers.amer.oneshot import OneShotLearner, ProbedPasses
 from components.rec.searchers.amer.paths import Path, random_paths
+from components.rec.searchers.amer.steps import told_best
 from components.rec.searchers.base import SearchResult
 from components.rec.sequences.blocks import BlocksModel
 from components.rec.sequences.passes import SequencePasses
@@ -48,25 +50,26 @@ def search(
     )
     model.load_state_dict(trajectory.weights)
 
+    began = time.monotonic()
     paths = random_paths(config, config.children, children)
     shared = dict(zip(paths, measure_children(model, paths, data, user_S, training.metric), strict=True))
     best = sorted(paths, key=lambda path: -shared[path])[: config.top]  # of equals the one that came first
+    looked = time.monotonic() - began
     tuned = [
         _fine_tune(config, training, data, model, path, seed, checkpoint.part(f"child-{number}", ""))
         for number, path in enumerate(best)
     ]
     place = max(range(len(best)), key=lambda number: tuned[number].best_value)
+    trajectory.seconds += looked + sum(fitted.seconds for fitted in tuned)
+    patches = [{"model.blocks": _document(path)} for path in best]
     policy = Policy(
         kind=config.kind,
-        patch={"model.blocks": _document(best[place])},
+        patch=patches[place],
         decision={
             "child": told(best[place]),
             "children": len(paths),
             "looked_at_by": {"users": len(user_S)},
-            "best": [
-                {"child": told(path), "shared": shared[path], "fine_tuned": fitted.best_value}
-                for path, fitted in zip(best, tuned, strict=True)
-            ],
+            "best": told_best([told(path) for path in best], [shared[path] for path in best], tuned, patches),
             training.metric: tuned[place].best_value,
         },
         best_epoch=trajectory.best_epoch,

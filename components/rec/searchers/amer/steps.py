@@ -27,7 +27,7 @@ class Step:
         patch: of the training section.
         decision: in the search's words.
         weights: of the model that it ended with.
-        course: of the shared weights' training.
+        course: of the shared weights' training; its seconds are of the whole step.
     """
 
     patch: Mapping[str, Any]
@@ -70,11 +70,17 @@ def fine_tune(
     return fit(learner, data, schedule, seed=seed, checkpoint=checkpoint, name="fine-tuning")
 
 
-def told_best(names: Sequence[str], shared: Sequence[float], tuned: Sequence[Fit]) -> list[dict[str, Any]]:
-    """The children that were fine-tuned: what they were worth on the shared weights, and then."""
+def told_best(
+    names: Sequence[str],
+    shared: Sequence[float],
+    tuned: Sequence[Fit],
+    patches: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """The children that were fine-tuned: what they were worth on the shared weights, and then; and what would
+    make them of a training section."""
     return [
-        {"child": name, "shared": value, "fine_tuned": fitted.best_value}
-        for name, value, fitted in zip(names, shared, tuned, strict=True)
+        {"child": name, "shared": value, "fine_tuned": fitted.best_value, "patch": dict(patch)}
+        for name, value, fitted, patch in zip(names, shared, tuned, patches, strict=True)
     ]
 
 

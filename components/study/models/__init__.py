@@ -1,0 +1,1 @@
+"""AMER's experiments: whole models, and searches for parts of them, side by side."""

@@ -1,0 +1,48 @@
+"""The order in which a study's cells are run: policies are taken over once they are found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from components.core.recipe.epoch_recipe import EpochRecipe
+from components.study.conducting import Part, Tell, require_some, run
+from components.study.models.grid import Cell, Method, cells_of, recipe_of, source_of
+from components.study.models.schema import ModelsStudy
+from components.study.results import StudyResults
+from components.study.running import Outcome
+
+
+@final
+@dataclass
+class Results(StudyResults[Method, EpochRecipe]):
+    """What a study of models found so far.
+
+    Attributes:
+        jobs: cells that ran beside each other.
+    """
+
+    jobs: int = 1
+
+
+def conduct(study: ModelsStudy, part: Part, _: Path, *, jobs: int, tell: Tell) -> Results:
+    """Run everything that depends on nothing, and then what takes its policies over.
+
+    Raises:
+        InvalidInputError: a recipe is not valid, told before any work; or no cell could be run.
+    """
+    recipes = {cell: recipe_of(study, cell, policy=str(study.folder)) for cell in cells_of(study, part)}
+    results, metric = Results(jobs=jobs), study.metrics[0]
+    sources = {cell: source for cell in recipes if (source := source_of(study, cell))}
+    alone = {cell: recipe for cell, recipe in recipes.items() if cell not in sources}
+    run(alone, results, metric, jobs=jobs, tell=tell)
+    require_some(results)
+    found: dict[Cell, EpochRecipe] = {}
+    for cell, source in sources.items():
+        policy = results.outcomes[source].places.get("policy")
+        if policy:
+            found[cell] = recipe_of(study, cell, policy)
+        else:
+            told = f"{source.label}: left no policy: {results.outcomes[source].error}"
+            results.outcomes[cell] = Outcome({}, {}, error=told)
+    run(found, results, metric, jobs=jobs, tell=tell)
+    return results
