@@ -5,6 +5,7 @@ from typing import final
 
 import torch
 
+from components.core.errors import InvalidInputError
 from components.core.recipe.sequences import AnySequenceModel
 from components.rec.data import PairBatch, Past, RankingData
 from components.rec.models.base import RankingModel
@@ -17,12 +18,20 @@ class SequencePasses:
     one behind it. What stands before is read, and the next few items are the positives.
 
     Users with a single item in train have nothing to be asked about, and are passed over.
+
+    Raises:
+        InvalidInputError: nobody has more than one.
     """
 
     def __init__(self, config: AnySequenceModel, data: RankingData) -> None:
         self._config, self._data = config, data
         self._history = data.in_time.train
         self._user_U = torch.nonzero(self._history.counts >= 2).flatten()
+        if not len(self._user_U):
+            raise InvalidInputError(
+                f"training.model.kind: got {config.kind!r}, which learns what comes after an item, and "
+                f"none of {self._history.num_rows:,} users has two items in train"
+            )
 
     def __len__(self) -> int:
         return len(self._user_U)

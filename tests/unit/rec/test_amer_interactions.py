@@ -87,7 +87,7 @@ def test_a_step_gives_each_example_one_candidate_and_all_alike() -> None:
 
 
 def test_each_candidate_is_worth_what_it_is_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.rec.searchers.amer.interactions._AT_ONCE", 2)
+    monkeypatch.setattr("components.rec.searchers.amer.interactions._NUMBERS_AT_ONCE", 2 * 60 * 6)
     data = make_field_data(make_layout(MIXED))
     candidates = [(0, 1), (2, 4), (1, 2, 3), (0, 4), (3, 4)]
     learner = learner_of(data, candidates)
@@ -161,6 +161,19 @@ def test_it_ends_where_there_is_no_interaction_left(tmp_path: Path) -> None:
     assert len(result.policy.patch["model.interactions"]) == 4
     with pytest.raises(InvalidInputError, match="there is one field, which has no interactions"):
         run(tmp_path / "b", small_world(1), config)
+
+
+def test_a_field_with_one_value_does_no_harm(tmp_path: Path) -> None:
+    """Its products are those of the others, scaled."""
+    data = parity_world()
+    train, valid = (
+        Examples(part.layout, part.code_NS.clone(), (), part.label_N) for part in (data.train, data.valid)
+    )
+    for part in (train, valid):
+        part.code_NS[:, 0] = 2
+    config = interactions_alone(rounds=2, keep=4, chosen=2, epochs=12, learning_rate=0.01)
+    result = run(tmp_path / "a", FieldData(data.layout, data.classes, train, valid), config)
+    assert {"f1", "f3"} <= set(result.policy.patch["model.interactions"][0])
 
 
 def small_world(num_fields: int) -> FieldData:

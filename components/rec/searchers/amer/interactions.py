@@ -27,7 +27,7 @@ from components.rec.weights import prefixed, without_prefix
 
 logger = logging.getLogger(__name__)
 Interaction = tuple[int, ...]  # places of fields, ascending
-_AT_ONCE: Final = 16  # candidates that are looked at together
+_NUMBERS_AT_ONCE: Final = 1 << 21  # of a layer of all candidates that are looked at together
 
 
 def search_interactions(
@@ -190,19 +190,20 @@ class CandidateLearner(ExampleLearner):
 
     @torch.no_grad()
     def measure(self, batch: ExampleBatch, metric: str) -> list[float]:
-        """The metric of each candidate alone over some examples, whose fields are looked at once."""
+        """The metric of each candidate alone over some examples, whose fields are looked at once. So many are
+        looked at together as stay in the cache."""
         self.model.eval()
-        looked = self.model.look_up(batch)
-        first_NH, label_N = self._first(looked), batch.label_B.cpu().numpy()
+        looked, label_N = self.model.look_up(batch), batch.label_B.cpu().numpy()
+        first_NH, rows_FND = self._first(looked), looked.rows_BFW.transpose(0, 1)
+        filled_FND = torch.cat([rows_FND, torch.ones_like(rows_FND[:1])])
+        at_once = max(1, _NUMBERS_AT_ONCE // first_NH.numel())
         found: list[float] = []
-        for start in range(0, len(self._place_CR), _AT_ONCE):
-            here = slice(start, start + _AT_ONCE)
-            made = [
-                _products(looked.rows_BFW, place_R.expand(len(batch), -1)) for place_R in self._place_CR[here]
-            ]
-            added_KNH = torch.bmm(torch.stack(made), self.candidate_CDH[here])
-            logits = self._from_first((added_KNH + first_NH).flatten(0, 1))
-            for logit_NL in logits.reshape(len(added_KNH), len(label_N), -1).double():
+        for start in range(0, len(self._place_CR), at_once):
+            here = slice(start, start + at_once)
+            product_KND = filled_FND[self._place_CR[here]].prod(dim=1)
+            sum_KNH = torch.baddbmm(first_NH[None], product_KND, self.candidate_CDH[here])
+            logits = self._from_first(sum_KNH.flatten(0, 1))
+            for logit_NL in logits.reshape(len(product_KND), len(label_N), -1).double():
                 found.append(measure(probabilities(logit_NL).cpu().numpy(), label_N)[metric])
         self.model.train()
         return found

@@ -79,6 +79,12 @@ def batches(num_targets: int, seed: int, first: int = 0, size: int = 5) -> list[
     return list(passes.batches(size, torch.Generator().manual_seed(seed), first))
 
 
+def test_histories_of_one_item_teach_nothing() -> None:
+    alone = make_data(3, 4, [(user, user) for user in range(3)], [])
+    with pytest.raises(InvalidInputError, match=r"got 'sasrec', .* none of 3 users has two items in train"):
+        SequencePasses(SasRec(), alone)
+
+
 @pytest.mark.parametrize("num_targets", [1, 5])
 def test_an_epoch_passes_each_history_once(num_targets: int) -> None:
     """What is read and what follows it stand next to each other in the history."""
