@@ -13,7 +13,7 @@ from components.data.formats.raw import Wanted
 from components.data.normalize import Checks, Meaning, normalize, number, timestamp
 from components.ingest import fields
 from components.ingest.batch import Batch
-from components.ingest.fields import as_text, behaviours, field_value, num_listed
+from components.ingest.fields import as_text, behaviours, field_value
 from components.ingest.reading import given, read_raw
 from components.ingest.side_tables import read_tables
 
@@ -56,29 +56,22 @@ def _wanted(source: ExamplesSource) -> dict[str, Wanted]:
 
 
 def _meaning_of(source: ExamplesSource, columns: Mapping[str, pl.DataType]) -> Meaning:
+    delivered: Mapping[str, tuple[pl.Expr, Checks]] = {}
+    if isinstance(source.history, DeliveredHistory):
+        kinds = {name: columns[name] for name in source.histories()}
+        delivered = behaviours(kinds, source.history, source)
+
     def meaning(column: str, kind: pl.DataType) -> tuple[pl.Expr, Checks]:
         if column == LABEL:
             return _label(pl.col(column), kind, source.label)
         if column == TIMESTAMP:
             return timestamp(pl.col(column), kind, source.timestamp_unit)
-        if isinstance(source.history, DeliveredHistory) and column in source.histories():
-            return _history(column, columns, source.history, source)
+        if column in delivered:
+            return delivered[column]
         value, checks = field_value(column, kind, source.fields, source)
         return value, [*checks, (value.is_null(), "is missing")] if column in source.required else checks
 
     return meaning
-
-
-def _history(
-    column: str, columns: Mapping[str, pl.DataType], history: DeliveredHistory, source: ExamplesSource
-) -> tuple[pl.Expr, Checks]:
-    """A behaviour has a value in each of its columns, if only a missing one."""
-    value, checks = behaviours(pl.col(column), columns[column], history, source)
-    first = next(iter(source.histories()))
-    count, expected = (
-        num_listed(pl.col(name), columns[name], history.separator, source) for name in (column, first)
-    )
-    return value, [*checks, (count != expected, f"has not as many values as {first}")]
 
 
 def _label(raw: pl.Expr, kind: pl.DataType, label: Label) -> tuple[pl.Expr, Checks]:

@@ -1,5 +1,7 @@
 """Feature fields: which columns are asked for, and what their values become."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from components.core.recipe.examples import DeliveredHistory, ExamplesSource, Fields
@@ -69,20 +71,30 @@ def _several(
 
 
 def behaviours(
-    raw: pl.Expr, kind: pl.DataType, history: DeliveredHistory, source: ExamplesSource
-) -> tuple[pl.Expr, Checks]:
-    """The last ones of a delivered history, null where a value is missing."""
-    lists = _lists(raw, kind, history.separator, source).list.tail(history.length)
-    there = lists.list.eval(pl.when(~_is_missing(pl.element(), source)).then(pl.element()))
-    return _checked(there, source)
-
-
-def num_listed(raw: pl.Expr, kind: pl.DataType, separator: str, source: ExamplesSource) -> pl.Expr:
-    """How many values a delivered list has, missing ones too."""
-    return _lists(raw, kind, separator, source).list.len().fill_null(0)
+    columns: Mapping[str, pl.DataType], history: DeliveredHistory, source: ExamplesSource
+) -> dict[str, tuple[pl.Expr, Checks]]:
+    """Of each column of a delivered history its last values, null where one is missing. All have as many as
+    the first one: a text that stands for no value is one missing value where another column has one."""
+    lists = {name: _lists(pl.col(name), kind, history.separator, source) for name, kind in columns.items()}
+    single = pl.max_horizontal(listed.list.len().fill_null(0) for listed in lists.values()) == 1
+    nothing = pl.lit([None], dtype=pl.List(pl.String))
+    filled = {
+        name: pl.when(single & (listed.list.len().fill_null(0) == 0)).then(nothing).otherwise(listed)
+        for name, listed in lists.items()
+    }
+    first, found = next(iter(filled)), {}
+    for name, listed in filled.items():
+        differs = listed.list.len().fill_null(0) != filled[first].list.len().fill_null(0)
+        last = listed.list.tail(history.length)
+        there = last.list.eval(pl.when(~_is_missing(pl.element(), source)).then(pl.element()))
+        value, checks = _checked(there, source)
+        found[name] = value, [*checks, (differs, f"has not as many values as {first}")]
+    return found
 
 
 def _lists(raw: pl.Expr, kind: pl.DataType, separator: str, source: ExamplesSource) -> pl.Expr:
+    if kind == pl.Null or kind == pl.List(pl.Null):  # of a Parquet file in which it is missing in every row
+        return raw.cast(pl.List(pl.String))
     if isinstance(kind, pl.List | pl.Array):
         assert isinstance(kind.inner, pl.DataType)
         return raw.cast(pl.List(kind.inner)).list.eval(as_text(pl.element(), kind.inner))

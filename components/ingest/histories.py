@@ -14,6 +14,7 @@ from components.data.parquet import TableFile, TableWriter
 
 Numbers = npt.NDArray[np.int64]
 _NONE: Final = -1  # the code of a missing value
+_VALUES_AT_ONCE: Final = 1 << 22  # of histories: an array holds no more than 2 GB of text
 
 
 def add_histories(history: EarlierExamples, classes: Sequence[str], table: Path, columns: pa.Schema) -> Path:
@@ -38,7 +39,7 @@ def add_histories(history: EarlierExamples, classes: Sequence[str], table: Path,
     others = [name for name in columns.names if name in file.schema.names]
     start = 0
     with TableWriter(path, columns) as writer:
-        for part in file.parts(others):
+        for part in file.parts(others, max(1, _VALUES_AT_ONCE // history.length)):
             here = slice(start, start + part.num_rows)
             start += part.num_rows
             place_V, offset_N = _within(begin_N[here], end_N[here])
@@ -50,10 +51,13 @@ def add_histories(history: EarlierExamples, classes: Sequence[str], table: Path,
 
 
 def _codes(file: TableFile, name: str) -> tuple[Numbers, pa.Array]:
-    """The values of a column of text as numbers, and what they stand for."""
-    encoded = file.read([name])[name].combine_chunks().dictionary_encode()
-    code_N = encoded.indices.fill_null(_NONE).to_numpy().astype(np.int64)
-    return code_N, encoded.dictionary
+    """The values of a column of text as numbers, and what they stand for; the text is read a part at a
+    time."""
+    encoded = [part[name].combine_chunks().dictionary_encode() for part in file.parts([name])]
+    chunks = pa.chunked_array(encoded, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries().chunks
+    codes = [chunk.indices.fill_null(_NONE).to_numpy() for chunk in chunks]
+    values = chunks[0].dictionary if chunks else pa.array([], pa.string())
+    return np.concatenate([np.empty(0, np.int64), *codes]).astype(np.int64), values
 
 
 def _places(

@@ -1,6 +1,6 @@
 """From labelled examples to a dataset: split, encoders, codes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -88,8 +88,10 @@ def _require_fields(file: TableFile, params: PrepareExamplesParams) -> None:
 
 
 def _examples(file: TableFile, params: PrepareExamplesParams) -> Examples:
+    """What a split looks at. Examples are equal whatever came before them."""
     names = file.schema.names
-    hashes = [hash_rows(_columns(part, params)) for part in file.parts(list(params.kinds))]
+    fields = [name for name in params.kinds if name not in params.histories]
+    hashes = [hash_rows(_columns(part, fields)) for part in file.parts(fields)]
     return Examples(
         hash_N=np.concatenate(hashes) if hashes else np.empty(0, np.uint64),
         timestamp_N=file.values(TIMESTAMP) if TIMESTAMP in names else None,
@@ -97,8 +99,8 @@ def _examples(file: TableFile, params: PrepareExamplesParams) -> Examples:
     )
 
 
-def _columns(part: pa.Table, params: PrepareExamplesParams) -> Iterator[pa.Array]:
-    return (part[name].combine_chunks() for name in params.kinds)
+def _columns(part: pa.Table, fields: Sequence[str]) -> Iterator[pa.Array]:
+    return (part[name].combine_chunks() for name in fields)
 
 
 def _given(file: TableFile) -> Parts:

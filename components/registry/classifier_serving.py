@@ -252,7 +252,8 @@ class Classifier(PythonModel):  # type: ignore[misc]  # mlflow is not typed
         """One row for each of the input's.
 
         Args:
-            model_input: a column for each field; see `Scorer.score`.
+            model_input: a column for each field; see `Scorer.score`. Within a list a missing value is one of
+                the source's own texts for it: MLflow makes other texts of lists that hold None.
 
         Returns:
             class, the most probable; and probability_<class> for each class.

@@ -1,6 +1,7 @@
 """Probabilities from the champion of a model that classifies."""
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from components.core.errors import InvalidInputError
@@ -32,9 +33,9 @@ def predict(model: str, tracking_uri: str, examples: Sequence[Mapping[str, Any]]
 
     import pandas as pd
 
-    fields = _readers(champion)
     scorer = champion.unwrap_python_model().scorer
     missing_values: Set[str] = scorer.missing
+    fields = _readers(champion, missing_values)
     given = {name for example in examples for name in example}
     missing = [name for name in fields if name not in given]
     if missing:
@@ -46,11 +47,26 @@ def predict(model: str, tracking_uri: str, examples: Sequence[Mapping[str, Any]]
         ]
         for name, read in fields.items()
     }
-    _require_behaviours(
-        {field.name: columns[field.name] for field in scorer.fields if field.kind == "history"}
-    )
+    histories = {field.name: columns[field.name] for field in scorer.fields if field.kind == "history"}
+    _fill_up(histories, missing_values)
+    _require_behaviours(histories)
     answer: pd.DataFrame = champion.predict(pd.DataFrame(columns))
     return answer
+
+
+def _fill_up(histories: Mapping[str, list[Any]], missing: Set[str]) -> None:
+    """A single behaviour of which a value is missing looks like no history."""
+    for place, values in enumerate(zip(*histories.values(), strict=True)):
+        if missing and max(map(len, filter(None, values)), default=0) == 1:
+            for name, value in zip(histories, values, strict=True):
+                histories[name][place] = value or [_none(missing)]
+
+
+def _none(missing: Set[str]) -> str:
+    """A text that stands for no value: within a list, nothing else can."""
+    if not missing:
+        raise ValueError
+    return min(missing)
 
 
 def _require_behaviours(histories: Mapping[str, Sequence[Sequence[str] | None]]) -> None:
@@ -65,7 +81,7 @@ def _require_behaviours(histories: Mapping[str, Sequence[Sequence[str] | None]])
             )
 
 
-def _readers(champion: Any) -> dict[str, Callable[[Any], Any]]:
+def _readers(champion: Any, missing: Set[str]) -> dict[str, Callable[[Any], Any]]:
     """Field → what turns a given value into one of its own."""
     from mlflow.types import DataType
     from mlflow.types.schema import Array
@@ -73,7 +89,7 @@ def _readers(champion: Any) -> dict[str, Callable[[Any], Any]]:
     readers: dict[str, Callable[[Any], Any]] = {}
     for column in champion.metadata.get_input_schema().inputs:
         if isinstance(column.type, Array):
-            readers[column.name] = _texts
+            readers[column.name] = partial(_texts, missing=missing)
         else:
             readers[column.name] = float if column.type == DataType.double else _text
     return readers
@@ -85,7 +101,7 @@ def _value(read: Callable[[Any], Any], given: Any, place: str, missing: Set[str]
     try:
         return read(given)
     except (TypeError, ValueError):
-        allowed = {float: "a number", _text: "a text or a number"}.get(read, "a list of texts")
+        allowed = {float: "a number", _text: "a text or a number"}.get(read, "a list of texts, none missing")
         raise InvalidInputError(f"{place}: got {given!r}, need {allowed}") from None
 
 
@@ -98,5 +114,6 @@ def _text(given: Any) -> str:
     return str(int(given)) if isinstance(given, float) and given.is_integer() else str(given)
 
 
-def _texts(given: Any) -> list[str]:
-    return [_text(value) for value in (given.split(SEPARATOR) if isinstance(given, str) else given)]
+def _texts(given: Any, *, missing: Set[str]) -> list[str]:
+    values = given.split(SEPARATOR) if isinstance(given, str) else given
+    return [_none(missing) if value is None or value != value else _text(value) for value in values]

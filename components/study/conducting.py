@@ -61,6 +61,6 @@ def require_some(results: StudyResults[AnyMethod, AnyRecipe]) -> None:
 
 def _told(outcome: Outcome, metric: str) -> str:
     *_, last = outcome.metrics.values()
-    name = next(name for name in last if name.endswith(metric))
+    name = metric if metric in last else next(name for name in last if name.endswith(metric))
     took = "done before" if outcome.skipped else f"{outcome.seconds:.0f} s"
     return f"{name} {last[name]:.4f}, {took}"

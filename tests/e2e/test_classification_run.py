@@ -142,6 +142,8 @@ def test_what_reads_histories_is_judged_and_served_as_it_was_trained(run: Run) -
     answered = run("predict", "hybrid", "--input", "asked.jsonl", "--json")
     assert answered.exit_code == 0, answered.output
     assert json.loads(answered.output)[0]["class"] in {"0", "1"}
+    Path("asked.jsonl").write_text(json.dumps(question | {"history_shop": [None, "s3"]}) + "\n")
+    assert run("predict", "hybrid", "--input", "asked.jsonl").exit_code == 0
     Path("asked.jsonl").write_text(json.dumps(question | {"history_shop": ["s2"]}) + "\n")
     refused = run("predict", "hybrid", "--input", "asked.jsonl")
     assert refused.exit_code == 2, refused.output

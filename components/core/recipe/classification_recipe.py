@@ -93,6 +93,8 @@ class ClassificationRecipe(EpochRecipe):
         if model.kind != needed:
             searched = self.search.kind
             yield f"training.model.kind: got {model.kind!r}, need {needed!r}, as search.kind is {searched!r}"
+        if self.search.kind == "autofis" and getattr(model, "interactions", None) == ():
+            yield "training.model.interactions: got none, need some, or no such key: all pairs"
         if len(self.source.label.classes) > 2:
             yield from of_two_classes(self.promotion)
         yield from super()._contradictions()

@@ -109,7 +109,7 @@ class AnyHistory(Config):
     """What a user did before an example. What he did once is a behaviour (AMER §2.1): a value of each of
     some categorical fields."""
 
-    length: Annotated[int, Field(ge=1)] = Field(
+    length: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=50, description="of a history: so many of its last behaviours"
     )
 

@@ -96,7 +96,7 @@ def search_tables(findings: AnyFindings) -> Iterator[Table]:
         weighed = sorted(decision["weighed"], key=lambda one: -abs(one["weight"]))
         yield Table(
             caption=f"Products that were kept, {len(weighed):,} of {decision['of']:,}",
-            header=("fields", "weight at the end of the search"),
+            header=("fields", "weight at the search's best epoch"),
             rows=[(" ⊙ ".join(one["fields"]), f"{one['weight']:.4f}") for one in weighed],
         )
     if "best" in decision:

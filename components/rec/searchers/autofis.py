@@ -37,11 +37,11 @@ class GatedNetwork(DeepFmNetwork):
 
     def __init__(self, config: DeepFm, shape: Shape, *, generator: torch.Generator) -> None:
         super().__init__(config, shape, generator=generator)
-        self.chosen = config.interactions or tuple(combinations(shape.names, 2))
+        pairs = tuple(combinations(shape.names, 2))
+        self.chosen = pairs if config.interactions is None else config.interactions
         self.gated = HadamardProducts(self.chosen, shape.names)
         self.norm = nn.BatchNorm1d(len(self.chosen), affine=False)
         self.register_buffer("alpha_M", torch.full((len(self.chosen),), _FIRST))
-        self.alpha_M.requires_grad_()
 
     def forward(self, rows_BFW: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         embedding_BFD, _ = self._shape.split(rows_BFW)
@@ -109,7 +109,9 @@ class AutoFisLearner(ExampleLearner):
             optimizer=model.optimizer(training.learning_rate),
             draws={"dropout": derive_seed(seed, "dropout")},
         )
-        self._grda = Grda(config, _network(model).alpha_M)
+        network = _network(model)
+        network.alpha_M = network.alpha_M.detach().requires_grad_()  # wherever it has been moved to
+        self._grda = Grda(config, network.alpha_M)
 
     def step(self, batch: ExampleBatch) -> None:
         looked = self.model.look_up(batch)

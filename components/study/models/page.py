@@ -1,6 +1,7 @@
 """The page of a study of models: AMER's tables, and what its searches found."""
 
 from collections.abc import Iterator, Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any, final
 
@@ -10,7 +11,7 @@ from components.study.comparing import SIGNIFICANT
 from components.study.models import tables
 from components.study.models.conducting import Results
 from components.study.models.schema import ModelsStudy
-from components.study.page import StudyPage
+from components.study.page import NOTHING, StudyPage
 
 _COUNTED = ("train", "valid", "test", "users", "items", "fields", "codes")
 
@@ -89,14 +90,17 @@ class Page(StudyPage[ModelsStudy, Results]):
         lines = ["| | | search, s | training, s | epochs |", "|---|---|---:|---:|---:|"]
         frames = []
         for data, one in found.items():
-            table = tables.times(one)
+            table = tables.times(self._study, one)
             for _, row in table.iterrows():
+                searched = NOTHING if isnan(row["search"]) else f"{row['search']:,.0f}"
                 lines.append(
-                    f"| {data} | {row['model']} | {row['search']:,.0f} | {row['training']:,.0f} | "
-                    f"{row['epochs']:.0f} |"
+                    f"| {data} | {row['model']} | {searched} | {row['training']:,.0f} | {row['epochs']:.0f} |"
                 )
             frames.append(table.assign(data=data))
-        told = "Medians over seeds; a search's with everything that it trains, fine-tuning too."
+        told = (
+            "Medians over seeds; a search's with everything that it trains, fine-tuning too. A policy that "
+            "is taken over has the seconds of the search that found it."
+        )
         self._section("What it takes", "times", [told, "", *lines, ""], frames)
 
     def _policies(self, found: tables.Tables) -> None:

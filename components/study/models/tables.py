@@ -71,15 +71,18 @@ def markdown(study: ModelsStudy, found: Comparison) -> Iterator[str]:
         yield f"| {name} | {' | '.join(cells)} |"
 
 
-def times(found: Comparison) -> pd.DataFrame:
-    """Seconds of search and training, medians over seeds."""
+def times(study: ModelsStudy, found: Comparison) -> pd.DataFrame:
+    """Seconds of search and training, medians over seeds. A policy that is taken over took as long as it did
+    where it was found; NaN where that is not among the lines."""
     rows = []
     for name, outcomes in found.outcomes.items():
         ran = [outcome.metrics for outcome in outcomes.values()]
+        searched = found.outcomes.get(study.models[name].policy_of or name, {})
+        seconds = [outcome.metrics["search"].get("training_seconds", 0.0) for outcome in searched.values()]
         rows.append(
             {
                 "model": name,
-                "search": median(one["search"].get("training_seconds", 0.0) for one in ran),
+                "search": median(seconds) if seconds else float("nan"),
                 "training": median(one["retrain"]["training_seconds"] for one in ran),
                 "epochs": median(one["retrain"]["epochs"] for one in ran),
             }

@@ -168,6 +168,10 @@ def test_what_reads_histories_and_what_does_not(changes: dict[str, Any], told: s
             {"training": {"model": {"kind": "nfm"}}, "search": {"kind": "autofis"}},
             "training.model.kind: got 'nfm', need 'deepfm', as search.kind is 'autofis'",
         ),
+        (
+            {"training": {"model": {"kind": "deepfm", "interactions": []}}, "search": {"kind": "autofis"}},
+            "training.model.interactions: got none, need some",
+        ),
         ({"evaluation": {"slices": ["colour"]}}, "evaluation.slices.0: got 'colour', need one of the fields"),
         ({"promotion": {"guardrails": [{"metric": "auc", "field": "ad"}]}}, "need both or none"),
         (

@@ -87,6 +87,26 @@ a_row = st.fixed_dictionaries(
 )
 
 
+def test_one_behaviour_of_which_a_value_is_missing(tmp_path: Path) -> None:
+    result = delivered(tmp_path, "1,u,a,x,a,\n0,u,b,x,,x\n1,u,b,x,,\n0,v,a,x,a,-\n")
+    assert histories_of(result) == [(["a"], [None]), ([None], ["x"]), (None, None), (["a"], [None])]
+
+
+def test_a_file_in_which_nobody_has_a_history(tmp_path: Path) -> None:
+    users = {"label": ["0", "1"], "user": ["u", "v"], "item": ["a", "b"], "kind": ["x", "y"]}
+    told = {"kind": "delivered", "columns": {"item": "seen", "kind": "kinds"}}
+    full = {**users, "seen": [["a"], ["b", "a"]], "kinds": [["x"], ["y", "x"]]}
+    write_table(pa.table(full), tmp_path / "some" / "b.parquet") if (
+        tmp_path / "some"
+    ).mkdir() is None else None
+    nothing = {**users, "seen": pa.nulls(2), "kinds": pa.array([[], []], pa.list_(pa.null()))}
+    write_table(pa.table(nothing), tmp_path / "some" / "a.parquet")
+    result = ingest(
+        tmp_path, path=str(tmp_path / "some"), fields=FIELDS, history=told, format={"kind": "parquet"}
+    )
+    assert histories_of(result) == [(None, None), (None, None), (["a"], ["x"]), (["b", "a"], ["y", "x"])]
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     rows=st.lists(a_row, max_size=30),
@@ -124,7 +144,7 @@ def delivered(tmp_path: Path, text: str, **history: Any) -> Any:
 
 
 def test_delivered_histories_keep_order_repeats_and_the_last_ones(tmp_path: Path) -> None:
-    result = delivered(tmp_path, "1,u,a,x,a|b|a|c,x|-|x|y\n0,u,b,x,,\n1,u,b,x,b,\n0,v,a,x,-|a,x|y\n")
+    result = delivered(tmp_path, "1,u,a,x,a|b|a|c,x|-|x|y\n0,u,b,x,,\n1,u,b,x,b|c,\n0,v,a,x,-|a,x|y\n")
     assert histories_of(result) == [
         (["b", "a", "c"], [None, "x", "y"]),
         (None, None),

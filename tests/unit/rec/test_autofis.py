@@ -60,7 +60,16 @@ def gated(data: FieldData) -> GatedModel:
                 tensor.normal_(std=0.5, generator=generator)
             if name.endswith("running_var"):
                 tensor.abs_().add_(0.1)
+    model.network.alpha_M.requires_grad_()
     return model
+
+
+def test_weights_have_gradients_wherever_the_model_is_moved_to() -> None:
+    data = make_field_data(make_layout(MIXED))
+    model = gated(data).double()  # as a move to another device, this makes new tensors
+    AutoFisLearner(AutoFis(), TRAINING, data, model, seed=1)
+    assert model.network.alpha_M.is_leaf
+    assert model.network.alpha_M.requires_grad
 
 
 def test_a_step_moves_weights_and_all_else_on_one_batch() -> None:

@@ -124,8 +124,8 @@ def test_tables_are_what_the_evaluations_say(
     best = max(("DNN", "DeepFM with AMER-2"), key=lambda name: clicks.mean(name, "auc"))
     assert ahead["baseline"][0] == best
     assert ahead["lead"][0] == pytest.approx(clicks.mean("AMER-2", "auc") - clicks.mean(best, "auc"))
-    took = tables.times(clicks).set_index("model")
-    assert took["search"]["AMER-2"] > 0
+    took = tables.times(study, clicks).set_index("model")
+    assert took["search"]["AMER-2"] == took["search"]["DeepFM with AMER-2"] > 0
     assert took["search"]["DNN"] == 0
 
 
@@ -139,6 +139,14 @@ def test_the_page_has_tables_and_what_was_found(study: ModelsStudy, results: Res
     assert " ⊙ " in text
     for name in ("cells", "overall", "leads", "times"):
         assert (root / "page" / f"{name}.parquet").is_file()
+
+
+def test_metrics_that_nothing_measures_are_told_before_any_work(root: Path) -> None:
+    study = ModelsStudy.model_validate({**document(root), "metrics": ["auc", "hit_ratio@5"]})
+    with pytest.raises(
+        InvalidInputError, match="got 'hit_ratio@5', but the evaluation of clicks measures auc"
+    ):
+        conduct(study, PART, root, jobs=1, tell=lambda line: None)
 
 
 def test_models_of_both_tasks_are_read(root: Path) -> None:
