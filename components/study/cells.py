@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, final
+from typing import Any, Final, Generic, Protocol, TypeVar, final
 
 from components.core.errors import InvalidInputError
 from components.core.recipe import RECIPES, Recipe, recipe_type
@@ -12,6 +12,7 @@ from components.core.recipe_files import find
 from components.study.schema import Study
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+FEWEST_RESAMPLES: Final = 100  # an evaluation draws them for a champion, and here there is none
 
 
 class Method(Protocol):

@@ -48,6 +48,39 @@ def run(
             shown.advance()
 
 
+def run_with_policies(
+    recipes: Mapping[Cell[AnyMethod], AnyRecipe],
+    sources: Mapping[Cell[AnyMethod], Cell[AnyMethod]],
+    taking: Callable[[Cell[AnyMethod], str], AnyRecipe],
+    results: StudyResults[AnyMethod, AnyRecipe],
+    metric: str,
+    *,
+    jobs: int,
+    tell: Tell,
+) -> None:
+    """Run everything that depends on nothing, and then what takes its policies over.
+
+    Args:
+        sources: of the cells that take one over, the cell that finds it.
+        taking: such a cell's recipe, by the policy's URI.
+
+    Raises:
+        InvalidInputError: all cells that depend on nothing failed.
+    """
+    alone = {cell: recipe for cell, recipe in recipes.items() if cell not in sources}
+    run(alone, results, metric, jobs=jobs, tell=tell)
+    require_some(results)
+    found: dict[Cell[AnyMethod], AnyRecipe] = {}
+    for cell, source in sources.items():
+        policy = results.outcomes[source].places.get("policy")
+        if policy:
+            found[cell] = taking(cell, policy)
+        else:
+            told = f"{source.label}: left no policy: {results.outcomes[source].error}"
+            results.outcomes[cell] = Outcome({}, {}, error=told)
+    run(found, results, metric, jobs=jobs, tell=tell)
+
+
 def require_some(results: StudyResults[AnyMethod, AnyRecipe]) -> None:
     """Go on only where there is something to go on with.
 

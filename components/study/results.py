@@ -23,10 +23,12 @@ class StudyResults(Generic[AnyMethod, AnyRecipe]):
     Attributes:
         outcomes: of every cell that was run.
         recipes: that the cells ran with.
+        jobs: cells that ran beside each other.
     """
 
     outcomes: dict[Cell[AnyMethod], Outcome] = field(default_factory=dict)
     recipes: dict[Cell[AnyMethod], AnyRecipe] = field(default_factory=dict)
+    jobs: int = 1
 
     def of(self, data: str, model: str, method: AnyMethod) -> dict[int, Outcome]:
         """By seed, those that succeeded."""

@@ -1,29 +1,17 @@
 """The order in which a study's cells are run: policies are carried over once they are found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import final
 
 from components.core.errors import InvalidInputError
 from components.core.recipe import ClassificationRecipe
-from components.study.conducting import Part, Tell, require_some, run
+from components.study.conducting import Part, Tell, run_with_policies
 from components.study.losses.grid import Cell, Method, cells_of, recipe_of, source_of
 from components.study.losses.schema import LossesStudy
 from components.study.results import StudyResults
-from components.study.running import Outcome
 
-
-@final
-@dataclass
-class Results(StudyResults[Method, ClassificationRecipe]):
-    """What a study of losses found so far.
-
-    Attributes:
-        jobs: cells that ran beside each other.
-    """
-
-    jobs: int = 1
+Results = StudyResults[Method, ClassificationRecipe]
 
 
 def conduct(study: LossesStudy, part: Part, _: Path, *, jobs: int, tell: Tell) -> Results:
@@ -38,19 +26,9 @@ def conduct(study: LossesStudy, part: Part, _: Path, *, jobs: int, tell: Tell) -
         raise InvalidInputError(f"nothing of the study is about {part.data} with {part.models}")
     _require_same_classes(recipes)
     results = Results(jobs=jobs)
-    transfers = {cell: source for cell in recipes if (source := source_of(cell))}
-    alone = {cell: recipe for cell, recipe in recipes.items() if cell not in transfers}
-    run(alone, results, study.metric, jobs=jobs, tell=tell)
-    require_some(results)
-    found = {}
-    for cell, source in transfers.items():
-        policy = results.outcomes[source].places.get("policy")
-        if policy:
-            found[cell] = recipe_of(study, cell, policy)
-        else:
-            told = f"{source.label}: left no policy: {results.outcomes[source].error}"
-            results.outcomes[cell] = Outcome({}, {}, error=told)
-    run(found, results, study.metric, jobs=jobs, tell=tell)
+    sources = {cell: source for cell in recipes if (source := source_of(cell))}
+    taking = partial(recipe_of, study)
+    run_with_policies(recipes, sources, taking, results, study.metric, jobs=jobs, tell=tell)
     return results
 
 

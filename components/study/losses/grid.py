@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 from components.core.recipe import ClassificationRecipe, ClassificationTraining
 from components.core.recipe.search import AutoLoss
 from components.study import cells
-from components.study.cells import build, shared_document
+from components.study.cells import FEWEST_RESAMPLES, build, shared_document
 from components.study.conducting import Part
 from components.study.losses.schema import LossesStudy, Transfer, Where
 
 Pair = tuple[str, str]  # of data and model
-_FEWEST_RESAMPLES: Final = 100  # an evaluation draws them for a champion, and here there is none
 
 
 @final
@@ -134,6 +133,6 @@ def recipe_of(study: LossesStudy, cell: Cell, policy: str = "") -> Classificatio
     document |= {
         "search": {"kind": "policy", "uri": policy} if method.taken_from else search,
         "training": training,
-        "promotion": {"metric": study.metric, "beat": [], "resamples": _FEWEST_RESAMPLES},
+        "promotion": {"metric": study.metric, "beat": [], "resamples": FEWEST_RESAMPLES},
     }
     return build(study, cell, document, ClassificationRecipe)

@@ -1,31 +1,19 @@
 """The order in which a study's cells are run: policies are taken over once they are found."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import final
 
 from components.core.errors import InvalidInputError
 from components.core.recipe import RankingRecipe
 from components.core.recipe.epoch_recipe import EpochRecipe
 from components.metrics.ranking import METRICS
-from components.study.conducting import Part, Tell, require_some, run
+from components.study.conducting import Part, Tell, run_with_policies
 from components.study.models.grid import Cell, Method, cells_of, recipe_of, source_of
 from components.study.models.schema import ModelsStudy
 from components.study.results import StudyResults
-from components.study.running import Outcome
 
-
-@final
-@dataclass
-class Results(StudyResults[Method, EpochRecipe]):
-    """What a study of models found so far.
-
-    Attributes:
-        jobs: cells that ran beside each other.
-    """
-
-    jobs: int = 1
+Results = StudyResults[Method, EpochRecipe]
 
 
 def conduct(study: ModelsStudy, part: Part, _: Path, *, jobs: int, tell: Tell) -> Results:
@@ -37,20 +25,10 @@ def conduct(study: ModelsStudy, part: Part, _: Path, *, jobs: int, tell: Tell) -
     """
     recipes = {cell: recipe_of(study, cell, policy=str(study.folder)) for cell in cells_of(study, part)}
     _require_metrics(study, recipes)
-    results, metric = Results(jobs=jobs), study.metrics[0]
+    results = Results(jobs=jobs)
     sources = {cell: source for cell in recipes if (source := source_of(study, cell))}
-    alone = {cell: recipe for cell, recipe in recipes.items() if cell not in sources}
-    run(alone, results, metric, jobs=jobs, tell=tell)
-    require_some(results)
-    found: dict[Cell, EpochRecipe] = {}
-    for cell, source in sources.items():
-        policy = results.outcomes[source].places.get("policy")
-        if policy:
-            found[cell] = recipe_of(study, cell, policy)
-        else:
-            told = f"{source.label}: left no policy: {results.outcomes[source].error}"
-            results.outcomes[cell] = Outcome({}, {}, error=told)
-    run(found, results, metric, jobs=jobs, tell=tell)
+    taking = partial(recipe_of, study)
+    run_with_policies(recipes, sources, taking, results, study.metrics[0], jobs=jobs, tell=tell)
     return results
 
 

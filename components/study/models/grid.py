@@ -1,16 +1,14 @@
 """The cells of a study of models: what is run, and how a cell becomes a recipe."""
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 from components.core.recipe import ClassificationRecipe, RankingRecipe, recipe_type
 from components.core.recipe.epoch_recipe import EpochRecipe
 from components.study import cells
-from components.study.cells import build, shared_document
+from components.study.cells import FEWEST_RESAMPLES, build, shared_document
 from components.study.conducting import Part
 from components.study.models.schema import ModelsStudy
-
-_FEWEST_RESAMPLES: Final = 100  # an evaluation draws them for a champion, and here there is none
 
 
 @final
@@ -58,7 +56,7 @@ def recipe_of(study: ModelsStudy, cell: Cell, policy: str = "") -> EpochRecipe:
         InvalidInputError: the recipe is not valid, or has no part that validates.
     """
     entry, document = study.models[cell.model], shared_document(study, cell)
-    promotion = {**dict(document.get("promotion") or {}), "resamples": _FEWEST_RESAMPLES}
+    promotion = {**dict(document.get("promotion") or {}), "resamples": FEWEST_RESAMPLES}
     for judged in ("beat", "floors", "limits", "bounds", "guardrails"):
         promotion.pop(judged, None)
     document |= {

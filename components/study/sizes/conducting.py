@@ -1,8 +1,6 @@
 """Running a study of sizes."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import final
 
 from components.core.recipe import StreamRecipe
 from components.study.conducting import Part, Tell, require_some, run
@@ -10,17 +8,7 @@ from components.study.results import StudyResults
 from components.study.sizes.grid import Method, cells_of, recipe_of
 from components.study.sizes.schema import SizesStudy
 
-
-@final
-@dataclass
-class Results(StudyResults[Method, StreamRecipe]):
-    """What a study of sizes found so far.
-
-    Attributes:
-        jobs: cells that ran beside each other.
-    """
-
-    jobs: int = 1
+Results = StudyResults[Method, StreamRecipe]
 
 
 def conduct(study: SizesStudy, part: Part, _: Path, *, jobs: int, tell: Tell) -> Results:

@@ -1,16 +1,14 @@
 """The cells of a study of sizes: what is run, and how a cell becomes a recipe."""
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 from components.core.recipe import StreamRecipe
 from components.core.recipe.stream import FixedSize
 from components.study import cells
-from components.study.cells import build, shared_document
+from components.study.cells import FEWEST_RESAMPLES, build, shared_document
 from components.study.conducting import Part
 from components.study.sizes.schema import SizesStudy
-
-_FEWEST_RESAMPLES: Final = 100  # an evaluation draws them for a champion, and here there is none
 
 
 @final
@@ -57,6 +55,6 @@ def recipe_of(study: SizesStudy, cell: Cell) -> StreamRecipe:
     document |= {
         "search": {"kind": "none"} if fixed else asked,
         "training": training,
-        "promotion": {"beat": [], "resamples": _FEWEST_RESAMPLES},
+        "promotion": {"beat": [], "resamples": FEWEST_RESAMPLES},
     }
     return build(study, cell, document, StreamRecipe)
