@@ -39,6 +39,8 @@ class CaserModel(SequenceModel):
     def read(
         self, embedded_STK: Tensor, there_ST: Tensor, user_S: Tensor, dropout: torch.Generator | None
     ) -> Tensor:
+        length, here = len(self.horizontal), embedded_STK.shape[1]
+        embedded_STK = nn.functional.pad(embedded_STK, (0, 0, length - here, 0))
         found = [
             (embedded_STK.unfold(1, height, 1).transpose(2, 3).flatten(start_dim=2) @ weight + bias)
             .relu()

@@ -1,5 +1,6 @@
 """What users did, in the order of time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, final
@@ -54,6 +55,39 @@ def last_items(history: Csr, row_S: Tensor, end_S: Tensor, length: int) -> Tenso
     there_ST = place_ST >= 0
     item_ST = history.values[(history.offsets[row_S][:, None] + place_ST).where(there_ST, 0)]
     return item_ST.where(there_ST, NONE)
+
+
+@final
+@dataclass(frozen=True)
+class Alike:
+    """Some of a batch's histories, of like lengths, without the empty space in front of all of them.
+
+    Attributes:
+        place_G: where they are in the batch.
+        item_GT: as `last_items` gives them.
+    """
+
+    place_G: Tensor
+    item_GT: Tensor
+
+
+def of_like_length(item_ST: Tensor) -> list[Alike]:
+    """Each history once: those that fill more than half of the length, more than a quarter, and so on. Most
+    histories are short, and a model need not read their empty space."""
+    number_S = (item_ST != NONE).sum(dim=1)
+    groups, longest = [], item_ST.shape[1]
+    while longest:
+        above = longest // 2
+        place_G = torch.nonzero((number_S <= longest) & ((number_S > above) | (above == 0))).flatten()
+        if len(place_G):
+            groups.append(Alike(place_G, item_ST[place_G, -longest:]))
+        longest = above
+    return groups
+
+
+def put_back(groups: Sequence[Alike], found: Sequence[Tensor]) -> Tensor:
+    """(S, …) what was found for each group, in the order of the batch."""
+    return torch.cat(list(found))[torch.cat([group.place_G for group in groups]).argsort()]
 
 
 def _read(path: Path) -> Tensor:

@@ -15,7 +15,7 @@ from components.rec.drawing import uniform
 from components.rec.mlp import drop
 from components.rec.models.base import Encoded, Pairs, PlainEncoded, RankingModel, Tables
 from components.rec.rows import Side
-from components.rec.sequences.histories import NONE, Upto, last_items
+from components.rec.sequences.histories import NONE, Upto, last_items, of_like_length, put_back
 
 _AT_ONCE: Final = 4096  # histories that are read at a time where all are
 _SPREAD: Final = 0.05  # of initial embeddings, uniform (AMER §3.2)
@@ -47,7 +47,8 @@ class SequenceModel(RankingModel):
         """(S, K) a vector for each history.
 
         Args:
-            embedded_STK: of its items, the last one at place T − 1; zero where it has none.
+            embedded_STK: of its items, the last one at place T − 1; zero where it has none. T is at most
+                `max_length`, and what is read does not depend on how much of it is empty.
             there_ST: where it has one; at the last place always.
             user_S: whose they are.
             dropout: randomness of dropout while training; None means no dropout.
@@ -55,9 +56,18 @@ class SequenceModel(RankingModel):
 
     def vectors(self, item_ST: Tensor, user_S: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """(S, K) of some histories; `NONE` stands in front of shorter ones."""
+        groups = of_like_length(item_ST)
+        found = []
+        for group in groups:
+            embedded_GTK, there_GT = self.embedded(group.item_GT)
+            embedded_GTK = drop(embedded_GTK, self.dropout, dropout)
+            found.append(self.read(embedded_GTK, there_GT, user_S[group.place_G], dropout))
+        return put_back(groups, found)
+
+    def embedded(self, item_ST: Tensor) -> tuple[Tensor, Tensor]:
+        """(S, T, K) the items' embeddings, zero where there is none, and (S, T) where there is one."""
         there_ST = item_ST != NONE
-        embedded_STK = embedding(item_ST.clamp(min=0), self.items) * there_ST[:, :, None]
-        return self.read(drop(embedded_STK, self.dropout, dropout), there_ST, user_S, dropout)
+        return embedding(item_ST.clamp(min=0), self.items) * there_ST[:, :, None], there_ST
 
     def encode(self, batch: PairBatch | None = None, dropout: torch.Generator | None = None) -> Encoded:
         if batch is None:

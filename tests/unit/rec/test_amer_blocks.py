@@ -24,7 +24,7 @@ from components.rec.searchers.amer.oneshot import OneShotLearner
 from components.rec.searchers.amer.paths import fair_paths, random_paths
 from components.rec.searchers.amer.sequences import _one_shot, search
 from components.rec.searchers.base import SearchResult
-from components.rec.sequences.histories import NONE
+from components.rec.sequences.histories import NONE, of_like_length
 from components.rec.sequences.passes import SequencePasses
 
 from .conftest import make_data
@@ -157,13 +157,16 @@ def test_a_step_follows_the_mean_gradient_of_its_children(chains: RankingData) -
 
     negative = learner._sampler.sample(None, batch, 2, generator=drawn["negatives"])  # type: ignore[arg-type]
     items = torch.cat([batch.item[:, None], negative], dim=1)
-    there = batch.past.item_ST != NONE
     row = torch.searchsorted(batch.past.user_S, batch.user)
     losses = []
     paths = fair_paths(SMALL, paths_drawn)
     for path in paths:
-        embedded = twin.items[batch.past.item_ST.clamp(min=0)] * there[:, :, None]
-        vectors = twin.follow(path, drop(embedded, 0.3, drawn["dropout"]), there)[row]
+        vectors = torch.empty(len(batch.past.user_S), 8)
+        for group in of_like_length(batch.past.item_ST):  # as dropout is drawn
+            there = group.item_GT != NONE
+            embedded = twin.items[group.item_GT.clamp(min=0)] * there[:, :, None]
+            vectors[group.place_G] = twin.follow(path, drop(embedded, 0.3, drawn["dropout"]), there)
+        vectors = vectors[row]
         score = (twin.items[items] * vectors[:, None]).sum(dim=2)
         losses.append((softplus(-score[:, 0]) + softplus(score[:, 1:]).sum(dim=1)).mean())
     total = torch.stack(losses).mean()

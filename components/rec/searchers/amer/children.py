@@ -5,7 +5,6 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding
 
 from components.core.progress import progress
 from components.core.recipe.sequences import Block, LayerName
@@ -14,7 +13,7 @@ from components.rec.data import RankingData
 from components.rec.ranking import hits, rank
 from components.rec.searchers.amer.paths import Path
 from components.rec.sequences.blocks import ACTIVATIONS, BlocksModel, ChoiceBlock, summary
-from components.rec.sequences.histories import NONE, last_items
+from components.rec.sequences.histories import last_items, of_like_length, put_back
 from components.rec.sequences.layers import clear
 
 AT_ONCE: Final = 32  # children whose states are in memory together
@@ -31,9 +30,8 @@ def measure_children(
     children, goes through it together.
     """
     history = data.in_time.train
-    item_ST = last_items(history, user_S, history.counts[user_S], model.max_length)
-    there_ST = item_ST != NONE
-    first_STK = embedding(item_ST.clamp(min=0), model.items) * there_ST[:, :, None]
+    groups = of_like_length(last_items(history, user_S, history.counts[user_S], model.max_length))
+    embedded = [model.embedded(group.item_GT) for group in groups]
     seen, relevant, k = data.train.select(user_S), data.valid.select(user_S), cut_off([metric])
     number_S = relevant.counts.cpu().numpy()
     found: dict[Path, float] = {}
@@ -41,8 +39,10 @@ def measure_children(
     with progress("children", len(paths), "children") as shown:
         for start in range(0, len(ordered), AT_ONCE):
             some = ordered[start : start + AT_ONCE]
-            for path, state_STK in last_states(model.blocks, some, first_STK, there_ST).items():
-                top_SK = rank(summary(state_STK) @ model.output, model.items, seen, k)
+            found_in = [last_states(model.blocks, some, *group) for group in embedded]
+            for path in some:
+                summed = put_back(groups, [summary(states[path]) for states in found_in])
+                top_SK = rank(summed @ model.output, model.items, seen, k)
                 values = per_user(hits(top_SK, relevant).cpu().numpy(), number_S, [k])
                 found[path] = float(values[metric].mean())
             shown.advance(len(some))

@@ -22,7 +22,7 @@ from components.rec.searchers.amer.children import measure_children
 from components.rec.searchers.amer.cosine import Cosine
 from components.rec.searchers.amer.paths import Path, fair_paths
 from components.rec.sequences.blocks import BlocksModel
-from components.rec.sequences.histories import NONE
+from components.rec.sequences.histories import of_like_length, put_back
 from components.rec.sequences.passes import SequencePasses
 from components.rec.weights import prefixed, without_prefix
 
@@ -72,24 +72,27 @@ class OneShotLearner(Learner):
         nobody = PlainEncoded(self._nothing, self._nothing)  # the samplers that are allowed look at no model
         negative_BN = self._sampler.sample(nobody, batch, count, generator=self._generators["negatives"])
         item_BK = torch.cat([batch.item[:, None], negative_BN], dim=1)
-        there_ST = past.item_ST != NONE
-        read_STD = embedding(past.item_ST.clamp(min=0), self.model.items) * there_ST[:, :, None]
+        groups = of_like_length(past.item_ST)
+        read, there = zip(*(self.model.embedded(group.item_GT) for group in groups), strict=True)
         scored_BKD = embedding(item_BK, self.model.items)
-        read_leaf, scored_leaf = (some.detach().requires_grad_() for some in (read_STD, scored_BKD))
+        *read_leaves, scored_leaf = (some.detach().requires_grad_() for some in (*read, scored_BKD))
         row_B = torch.searchsorted(past.user_S, batch.user)
         self._optimizer.zero_grad()
         paths = fair_paths(self._config, self._paths)
         for path in paths:
-            state_STD = drop(read_leaf, self.model.dropout, self._generators["dropout"])
-            vector_SD = self.model.follow(path, state_STD, there_ST)
+            vectors = []
+            for leaf, there_GT in zip(read_leaves, there, strict=True):
+                state_GTD = drop(leaf, self.model.dropout, self._generators["dropout"])
+                vectors.append(self.model.follow(path, state_GTD, there_GT))
+            vector_SD = put_back(groups, vectors)
             score_BK = (scored_leaf @ vector_SD[row_B][:, :, None]).squeeze(2)
             loss = self._loss(score_BK[:, 0], score_BK[:, 1:]).mean()
             (loss / len(paths)).backward()  # type: ignore[no-untyped-call]  # torch
             self._loss_sum += loss.detach() / len(paths)
-        assert read_leaf.grad is not None
         assert scored_leaf.grad is not None
         scored_leaf.grad += self._training.l2 * scored_leaf.detach() / len(batch.user)
-        torch.autograd.backward([read_STD, scored_BKD], [read_leaf.grad, scored_leaf.grad])
+        leaves = [*read_leaves, scored_leaf]
+        torch.autograd.backward([*read, scored_BKD], [leaf.grad for leaf in leaves])
         self._optimizer.rate(self._cosine.rate)
         self._optimizer.step()
         self._cosine.step += 1

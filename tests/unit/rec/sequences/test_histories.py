@@ -13,7 +13,7 @@ from components.core.errors import InvalidInputError
 from components.core.recipe.sequences import SasRec
 from components.data.parquet import write_table
 from components.rec.data import PairBatch, RankingData
-from components.rec.sequences.histories import NONE, Histories, last_items
+from components.rec.sequences.histories import NONE, Histories, last_items, of_like_length, put_back
 from components.rec.sequences.passes import SequencePasses
 from tests.unit.rec.conftest import in_order, make_data
 
@@ -116,3 +116,16 @@ def test_an_epoch_that_is_resumed_goes_on_with_its_batches() -> None:
         assert theirs.past is not None
         assert torch.equal(ours.past.item_ST, theirs.past.item_ST)
         assert torch.equal(ours.item, theirs.item)
+
+
+@settings(max_examples=50, deadline=None)
+@given(lengths=st.lists(st.integers(0, 15), min_size=1, max_size=20), longest=st.integers(1, 15))
+def test_each_history_is_in_one_group_and_goes_back_to_its_place(lengths: list[int], longest: int) -> None:
+    """Nothing is lost but empty space, of which a group has no more than of items, except around one item."""
+    items = [[100 * row + place for place in range(count)][-longest:] for row, count in enumerate(lengths)]
+    whole = torch.tensor([[NONE] * (longest - len(some)) + some for some in items])
+    groups = of_like_length(whole)
+    for group in groups:
+        assert all(2 * (row != NONE).sum() >= len(row) or len(row) == 1 for row in group.item_GT)
+    front = [torch.nn.functional.pad(group.item_GT, (longest, 0), value=NONE) for group in groups]
+    assert torch.equal(put_back(groups, [part[:, -longest:] for part in front]), whole)

@@ -15,7 +15,6 @@ from components.core.recipe.sequences import (
     AnySequenceModel,
     Block,
     Blocks,
-    Caser,
     LayerName,
 )
 from components.rec.objective import build_model
@@ -159,17 +158,21 @@ def model_of(config: AnySequenceModel) -> SequenceModel:
     return model
 
 
-FREE = [kind for kind in SEQUENCE_MODELS if kind is not Caser]  # whose pictures are as long as max_length
-
-
-@pytest.mark.parametrize("kind", FREE, ids=lambda kind: kind.model_fields["kind"].default)
-def test_what_stands_before_a_history_changes_nothing(kind: type[AnySequenceModel]) -> None:
+@pytest.mark.parametrize("kind", SEQUENCE_MODELS, ids=lambda kind: kind.model_fields["kind"].default)
+def test_histories_of_all_lengths_are_read_together_as_each_by_itself(kind: type[AnySequenceModel]) -> None:
+    """And what stands before a history changes nothing."""
     model = with_biases(model_of(kind(dim=8, max_length=6)))
     assert isinstance(model, SequenceModel)
-    user = torch.tensor([0])
-    for items in ([3], [3, 1], [4, 0, 2]):
-        short, long = torch.tensor([items]), torch.tensor([[NONE] * (6 - len(items)) + items])
-        assert torch.allclose(model.vectors(short, user), model.vectors(long, user), atol=1e-6)
+    histories = [[3], [3, 1], [4, 0, 2, 1, 5], [4, 0, 2], [7], [1, 2, 3, 4, 5, 6], [8, 3]]
+    whole = torch.tensor([[NONE] * (6 - len(items)) + items for items in histories])
+    users = torch.tensor([3, 1, 4, 1, 0, 2, 2])
+    together = model.vectors(whole, users)
+    for number, items in enumerate(histories):
+        one = slice(number, number + 1)
+        with_space = model.read(*model.embedded(whole[one]), users[one], None)
+        without = model.read(*model.embedded(torch.tensor([items])), users[one], None)
+        assert torch.allclose(with_space, without, atol=1e-6)
+        assert torch.allclose(together[one], without, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", SEQUENCE_MODELS, ids=lambda kind: kind.model_fields["kind"].default)
