@@ -89,8 +89,8 @@ def search_tables(findings: AnyFindings) -> Iterator[Table]:
         yield Table(
             caption=f"Interactions, of {tried} that were looked at in "
             f"{counted(len(decision['tried']), 'round')}",
-            header=("fields", f"{metric} with this one alone, on validation"),
-            rows=[(" ⊙ ".join(one["fields"]), f"{one[name]:.4f}") for one in decision["products"]],
+            header=("fields", "log loss with this one alone, on validation"),
+            rows=[(" ⊙ ".join(one["fields"]), f"{one['logloss']:.6f}") for one in decision["products"]],
         )
     if "weighed" in decision:
         weighed = sorted(decision["weighed"], key=lambda one: -abs(one["weight"]))

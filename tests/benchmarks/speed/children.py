@@ -127,7 +127,7 @@ def _of_interactions(num_examples: int, count: int, *, together: bool) -> Work:
     batch = data.valid.select(torch.arange(num_examples))
 
     def all_at_once() -> int:
-        learner.measure(batch, "auc")
+        learner.measure(batch)
         return len(pairs)
 
     place = [0]

@@ -29,12 +29,12 @@ def test_the_best_children_are_told() -> None:
 
 
 def test_interactions_are_told() -> None:
-    products = [{"fields": ["C1", "C2", "I3"], "auc": 0.75}]
+    products = [{"fields": ["C1", "C2", "I3"], "logloss": 0.45}]
     some = findings({"products": products, "tried": [741, 1778]}, "auc")
     assert search_summary(some).startswith("Decided: 1 interaction, as below.")
     (table,) = search_tables(some)
     assert table.caption == "Interactions, of 741, 1,778 that were looked at in 2 rounds"
-    assert table.rows == [("C1 ⊙ C2 ⊙ I3", "0.7500")]
+    assert table.rows == [("C1 ⊙ C2 ⊙ I3", "0.450000")]
 
 
 def test_blocks_that_read_histories_are_told_beside_the_layers() -> None:

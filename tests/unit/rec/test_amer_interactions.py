@@ -92,7 +92,7 @@ def test_each_candidate_is_worth_what_it_is_by_itself(monkeypatch: pytest.Monkey
     candidates = [(0, 1), (2, 4), (1, 2, 3), (0, 4), (3, 4)]
     learner = learner_of(data, candidates)
     batch = data.valid.select(torch.arange(60))
-    found = learner.measure(batch, "logloss")
+    found = learner.measure(batch)
     rows_BFD = learner.model.look_up(batch).rows_BFW.detach()
     for one, value, weight in zip(candidates, found, learner.candidate_CDH.detach(), strict=True):
         logits = torch.stack([slow_logit(learner, rows_FD, one, weight) for rows_FD in rows_BFD]).detach()

@@ -14,7 +14,6 @@ from components.core.hashing import derive_seed
 from components.core.recipe.classification import Amer, ClassificationTraining
 from components.core.recipe.search import AmerForFields
 from components.metrics.classification import measure
-from components.metrics.direction import gain
 from components.rec.classification import ExampleLearner, build_loss
 from components.rec.classifiers.amer import AmerModel, AmerNetwork
 from components.rec.classifiers.base import Looked, probabilities
@@ -27,6 +26,7 @@ from components.rec.weights import prefixed, without_prefix
 
 logger = logging.getLogger(__name__)
 Interaction = tuple[int, ...]  # places of fields, ascending
+FITNESS: Final = "logloss"  # auc tells most interactions apart by the order of one pair of examples, or not
 _NUMBERS_AT_ONCE: Final = 1 << 21  # of a layer of all candidates that are looked at together
 
 
@@ -39,7 +39,8 @@ def search_interactions(
     checkpoint: Checkpoint,
 ) -> Step:
     """Round after round interactions are crossed with every field, trained together on shared weights, and
-    the best kept. The table, the MLP and what a kept interaction has learned go on to the next round.
+    those with the lowest log loss on valid kept. The table, the MLP and what a kept interaction has learned
+    go on to the next round.
 
     It ends early where there is no interaction left that is new.
 
@@ -74,9 +75,9 @@ def search_interactions(
         model.load_state_dict(found.weights)
         learner.candidate_CDH.data.copy_(found.kept["candidates"])
         began = time.monotonic()
-        values = dict(zip(candidates, learner.measure(batch, section.metric), strict=True))
+        values = dict(zip(candidates, learner.measure(batch), strict=True))
         found.seconds += time.monotonic() - began
-        kept = sorted(candidates, key=lambda one: -gain(section.metric, values[one]))[: config.keep]
+        kept = sorted(candidates, key=values.__getitem__)[: config.keep]
         weights = {one: learner.candidate_CDH.data[candidates.index(one)].clone() for one in kept}
         tried.append(len(candidates))
         append(course, found)
@@ -88,8 +89,7 @@ def search_interactions(
         decision={
             "tried": tried,
             "products": [
-                {"fields": fields, section.metric: values[one]}
-                for fields, one in zip(named, best, strict=True)
+                {"fields": fields, FITNESS: values[one]} for fields, one in zip(named, best, strict=True)
             ],
         },
         weights=_with_interactions(
@@ -118,7 +118,8 @@ class CandidateLearner(ExampleLearner):
     """The one-shot model of a round: the first layer adds, to what it makes of all fields, what it makes of
     one interaction; W [h₁ … h_N] = Σ Wᵢ hᵢ (§2.3). Each example of a batch gets one, and all get as many
     examples as another, or one more (strict fairness, by examples instead of steps: a round has more
-    candidates than a small data set has batches).
+    candidates than a small data set has batches). Where there are n times as many candidates as examples in
+    a batch, their weights have n times Adam's rate: they are reached in one step of n.
 
     Args:
         model: whose table and MLP are shared.
@@ -155,7 +156,8 @@ class CandidateLearner(ExampleLearner):
         first = [weights[one] if one in weights else xavier(dim, width, draw) for one in candidates]
         self.candidate_CDH = nn.Parameter(torch.stack(first).to(data.device))
         self._place_CR = _places(candidates, self._network.num_fields).to(data.device)
-        self._candidate_optimizer = DenseAdam([self.candidate_CDH], training.learning_rate)
+        rarely = max(1.0, len(candidates) / training.batch_size)
+        self._candidate_optimizer = DenseAdam([self.candidate_CDH], rarely * training.learning_rate)
 
     def step(self, batch: ExampleBatch) -> None:
         looked = self.model.look_up(batch)
@@ -189,9 +191,9 @@ class CandidateLearner(ExampleLearner):
         return logit_BL
 
     @torch.no_grad()
-    def measure(self, batch: ExampleBatch, metric: str) -> list[float]:
-        """The metric of each candidate alone over some examples, whose fields are looked at once. So many are
-        looked at together as stay in the cache."""
+    def measure(self, batch: ExampleBatch) -> list[float]:
+        """The log loss with each candidate alone over some examples, whose fields are looked at once. So many
+        are looked at together as stay in the cache."""
         self.model.eval()
         looked, label_N = self.model.look_up(batch), batch.label_B.cpu().numpy()
         first_NH, rows_FND = self._first(looked), looked.rows_BFW.transpose(0, 1)
@@ -204,7 +206,7 @@ class CandidateLearner(ExampleLearner):
             sum_KNH = torch.baddbmm(first_NH[None], product_KND, self.candidate_CDH[here])
             logits = self._from_first(sum_KNH.flatten(0, 1))
             for logit_NL in logits.reshape(len(product_KND), len(label_N), -1).double():
-                found.append(measure(probabilities(logit_NL).cpu().numpy(), label_N)[metric])
+                found.append(measure(probabilities(logit_NL).cpu().numpy(), label_N)[FITNESS])
         self.model.train()
         return found
 
