@@ -1,6 +1,5 @@
 """AMER's step 1 for hybrid data: which residual blocks read the histories (§2.3)."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, final
 
@@ -13,18 +12,18 @@ from components.core.progress import progress
 from components.core.recipe.classification import Amer, ClassificationTraining
 from components.core.recipe.search import AmerForFields, HistorySearch
 from components.metrics.classification import measure
-from components.metrics.direction import gain
 from components.rec.classification import ExampleLearner, build_classifier, build_loss, half_squares
 from components.rec.classifiers.amer import AmerModel, AmerNetwork
 from components.rec.classifiers.base import Looked, Past, probabilities
 from components.rec.classifiers.history import HistoryReader
 from components.rec.fields import ExampleBatch, FieldData
-from components.rec.loop import Schedule, fit
+from components.rec.loop import Fit, Schedule, fit
 from components.rec.optimizers.dense import DenseAdam
-from components.rec.searchers.amer.children import AT_ONCE, in_order, last_states, told
+from components.rec.searchers.amer.children import AT_ONCE, in_order, last_states, patch_of, told
 from components.rec.searchers.amer.cosine import Cosine
+from components.rec.searchers.amer.finals import winner_of
 from components.rec.searchers.amer.paths import Path, fair_paths, random_paths
-from components.rec.searchers.amer.steps import Step, fine_tune, plain, some_examples, told_best
+from components.rec.searchers.amer.steps import Step, fine_tune, plain, some_examples
 
 _NUMBERS_AT_ONCE: Final = 1 << 28  # of all states that are in memory together
 
@@ -56,32 +55,28 @@ def search_blocks(
     )
     model.load_state_dict(shared.weights)
 
-    began = time.monotonic()
     paths = random_paths(small, small.children, draw)
-    values = dict(zip(paths, measure_blocks(model, paths, batch, metric), strict=True))
-    best = sorted(paths, key=lambda path: -gain(metric, values[path]))[: small.top]
-    looked, tuned = time.monotonic() - began, []
-    for number, path in enumerate(best):
+
+    def tune(path: Path, place: int) -> Fit:
         section = _section(training, path)
         child = build_classifier(section, data, seed)
         child.load_state_dict({name: shared.weights[name] for name in child.state_dict()})
-        part = checkpoint.part(f"blocks-{number}", "")
-        tuned.append(fine_tune(small.fine_tune, section, data, child, seed, part))
-    place = max(range(len(best)), key=lambda number: gain(metric, tuned[number].best_value))
-    shared.seconds += looked + sum(fitted.seconds for fitted in tuned)
-    names = [told(path) for path in best]
-    patches = [{"model.blocks": [block.model_dump(mode="json") for block in path]} for path in best]
+        return fine_tune(small.fine_tune, section, data, child, seed, checkpoint.part(f"blocks-{place}", ""))
+
+    winner = winner_of(
+        paths,
+        lambda some: measure_blocks(model, some, batch, metric),
+        tune,
+        told=told,
+        patched=patch_of,
+        metric=metric,
+        top=small.top,
+    )
+    shared.seconds += winner.seconds
     return Step(
-        patch=patches[place],
-        decision={
-            "blocks": {
-                "child": names[place],
-                "children": len(paths),
-                "best": told_best(names, [values[path] for path in best], tuned, patches),
-            },
-            "looked_at_by": {"examples": len(batch)},
-        },
-        weights=tuned[place].weights,
+        patch=winner.patch,
+        decision={"blocks": winner.decision, "looked_at_by": {"examples": len(batch)}},
+        weights=winner.weights,
         course=shared,
     )
 

@@ -1,7 +1,7 @@
 """How good children are on the shared weights."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -105,6 +105,11 @@ def _key(path: Path) -> tuple[tuple[str, str, str], ...]:
 def told(path: Sequence[Block]) -> str:
     """A child in a few words."""
     return " → ".join(_told(block) for block in path)
+
+
+def patch_of(path: Sequence[Block]) -> dict[str, Any]:
+    """What makes a child of a training section."""
+    return {"model.blocks": [block.model_dump(mode="json") for block in path]}
 
 
 def _told(block: Block) -> str:

@@ -1,8 +1,7 @@
 """AMER's step 3: how wide the layers of the MLP are, and their activations (§2.3)."""
 
-import time
 from collections.abc import Mapping, Sequence
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +13,15 @@ from components.core.progress import progress
 from components.core.recipe.classification import ActivationName, Amer, ClassificationTraining, Mlp
 from components.core.recipe.search import AmerForFields, MlpSearch
 from components.metrics.classification import measure
-from components.metrics.direction import gain
 from components.rec.classification import ExampleLearner, build_classifier, build_loss
 from components.rec.classifiers.amer import AmerModel, AmerNetwork, deep_width
 from components.rec.classifiers.base import probabilities, shape_of
 from components.rec.fields import ExampleBatch, FieldData
-from components.rec.loop import Schedule, fit
+from components.rec.loop import Fit, Schedule, fit
 from components.rec.mlp import Dice, drop
 from components.rec.searchers.amer.fairness import one_of, spread
-from components.rec.searchers.amer.steps import Step, fine_tune, some_examples, told_best
+from components.rec.searchers.amer.finals import winner_of
+from components.rec.searchers.amer.steps import Step, fine_tune, patched, some_examples
 from components.rec.weights import prefixed
 
 Layers = tuple[tuple[int, ActivationName], ...]  # of each layer its width and its activation
@@ -51,34 +50,35 @@ def search_mlp(
     shared = fit(learner, data, schedule, seed=derive_seed(seed, "mlp"), checkpoint=part, name="search: MLP")
     model.load_state_dict(shared.weights)
 
-    began = time.monotonic()
     draw = torch.Generator().manual_seed(derive_seed(seed, "search", "children"))
     width, count = widest(training.model, data), len(training.model.mlp.hidden)
     children = random_layers(small, width, count, small.children, draw)
     batch = some_examples(data, config.examples, draw)
-    values = dict(zip(children, measure_layers(model, children, batch, metric), strict=True))
-    best = sorted(children, key=lambda one: -gain(metric, values[one]))[: small.top]
-    looked = time.monotonic() - began
-    tuned, sections = [], [config_of(one, training.model.mlp) for one in best]
-    for number, (one, mlp) in enumerate(zip(best, sections, strict=True)):
-        section = training.model_copy(update={"model": training.model.model_copy(update={"mlp": mlp})})
+    mlp = training.model.mlp
+
+    def tune(one: Layers, place: int) -> Fit:
+        section = patched(training, patch_of(one))
         child = build_classifier(section, data, seed)
         child.load_state_dict(child_of(model, one))
-        part = checkpoint.part(f"child-{number}", "")
-        tuned.append(fine_tune(small.fine_tune, section, data, child, seed, part))
-    place = max(range(len(best)), key=lambda number: gain(metric, tuned[number].best_value))
-    shared.seconds += looked + sum(fitted.seconds for fitted in tuned)
-    names = [told(one) for one in best]
-    patches = [{"model.mlp": section.model_dump(mode="json")} for section in sections]
+        return fine_tune(small.fine_tune, section, data, child, seed, checkpoint.part(f"child-{place}", ""))
+
+    def patch_of(one: Layers) -> dict[str, Any]:
+        return {"model.mlp": config_of(one, mlp).model_dump(mode="json")}
+
+    winner = winner_of(
+        children,
+        lambda some: measure_layers(model, some, batch, metric),
+        tune,
+        told=told,
+        patched=patch_of,
+        metric=metric,
+        top=small.top,
+    )
+    shared.seconds += winner.seconds
     return Step(
-        patch=patches[place],
-        decision={
-            "child": names[place],
-            "children": len(children),
-            "looked_at_by": {"examples": len(batch)},
-            "best": told_best(names, [values[one] for one in best], tuned, patches),
-        },
-        weights=tuned[place].weights,
+        patch=winner.patch,
+        decision={**winner.decision, "looked_at_by": {"examples": len(batch)}},
+        weights=winner.weights,
         course=shared,
     )
 

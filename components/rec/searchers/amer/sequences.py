@@ -1,8 +1,5 @@
 """AMER's step 1: residual blocks for histories (AMER-1)."""
 
-import time
-from typing import Any
-
 import torch
 
 from components.core.checkpoint import Checkpoint
@@ -15,10 +12,10 @@ from components.rec.data import RankingData
 from components.rec.loop import Fit, Schedule, fit
 from components.rec.objective import build_model, passes_of
 from components.rec.ranking_learner import RankingLearner
-from components.rec.searchers.amer.children import measure_children, told
+from components.rec.searchers.amer.children import measure_children, patch_of, told
+from components.rec.searchers.amer.finals import winner_of
 from components.rec.searchers.amer.oneshot import OneShotLearner, ProbedPasses
 from components.rec.searchers.amer.paths import Path, random_paths
-from components.rec.searchers.amer.steps import told_best
 from components.rec.searchers.base import SearchResult
 from components.rec.sequences.blocks import BlocksModel
 from components.rec.sequences.passes import SequencePasses
@@ -49,33 +46,31 @@ def search(
         checkpoint,
     )
     model.load_state_dict(trajectory.weights)
-
-    began = time.monotonic()
     paths = random_paths(config, config.children, children)
-    shared = dict(zip(paths, measure_children(model, paths, data, user_S, training.metric), strict=True))
-    best = sorted(paths, key=lambda path: -shared[path])[: config.top]  # of equals the one that came first
-    looked = time.monotonic() - began
-    tuned = [
-        _fine_tune(config, training, data, model, path, seed, checkpoint.part(f"child-{number}", ""))
-        for number, path in enumerate(best)
-    ]
-    place = max(range(len(best)), key=lambda number: tuned[number].best_value)
-    trajectory.seconds += looked + sum(fitted.seconds for fitted in tuned)
-    patches = [{"model.blocks": _document(path)} for path in best]
+    winner = winner_of(
+        paths,
+        lambda some: measure_children(model, some, data, user_S, training.metric),
+        lambda path, place: _fine_tune(
+            config, training, data, model, path, seed, checkpoint.part(f"child-{place}", "")
+        ),
+        told=told,
+        patched=patch_of,
+        metric=training.metric,
+        top=config.top,
+    )
+    trajectory.seconds += winner.seconds
     policy = Policy(
         kind=config.kind,
-        patch=patches[place],
+        patch=winner.patch,
         decision={
-            "child": told(best[place]),
-            "children": len(paths),
+            **winner.decision,
             "looked_at_by": {"users": len(user_S)},
-            "best": told_best([told(path) for path in best], [shared[path] for path in best], tuned, patches),
-            training.metric: tuned[place].best_value,
+            training.metric: winner.value,
         },
         best_epoch=trajectory.best_epoch,
         epochs=trajectory.epochs,
     )
-    return SearchResult(policy, trajectory, tuned[place].weights)
+    return SearchResult(policy, trajectory, winner.weights)
 
 
 def _train(
@@ -141,7 +136,3 @@ def _passes(training: RankingTraining, data: RankingData) -> SequencePasses:
     passes = passes_of(training, data)
     assert isinstance(passes, SequencePasses)
     return passes
-
-
-def _document(path: Path) -> list[dict[str, Any]]:
-    return [block.model_dump(mode="json") for block in path]

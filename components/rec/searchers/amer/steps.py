@@ -1,6 +1,6 @@
 """What AMER's steps over fields have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -68,20 +68,6 @@ def fine_tune(
         section, epochs=small.epochs, patience=small.epochs, validate_every=1, from_start=True
     )
     return fit(learner, data, schedule, seed=seed, checkpoint=checkpoint, name="fine-tuning")
-
-
-def told_best(
-    names: Sequence[str],
-    shared: Sequence[float],
-    tuned: Sequence[Fit],
-    patches: Sequence[Mapping[str, Any]],
-) -> list[dict[str, Any]]:
-    """The children that were fine-tuned: what they were worth on the shared weights, and then; and what would
-    make them of a training section."""
-    return [
-        {"child": name, "shared": value, "fine_tuned": fitted.best_value, "patch": dict(patch)}
-        for name, value, fitted, patch in zip(names, shared, tuned, patches, strict=True)
-    ]
 
 
 def append(course: Fit, found: Fit) -> None:
