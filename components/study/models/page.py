@@ -55,7 +55,7 @@ class Page(StudyPage[ModelsStudy, Results]):
             "Numbers are of the test part: means ± standard deviations over seeds, ranks in brackets. * "
             f"stands where {' or '.join(study.ours)} is better than the best baseline with p < {SIGNIFICANT} "
             "by a two-sided t-test paired by seed. The best baseline is the one that is best on test; the "
-            f"many tests are not corrected for. Nothing is tuned. Cells ran {beside}."
+            f"many tests are not corrected for. The study tunes nothing. Cells ran {beside}."
         )
 
     def _sections(self) -> None:

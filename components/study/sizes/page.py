@@ -48,7 +48,7 @@ class Page(StudyPage[SizesStudy, Results]):
             f"{study.ours} is better than the best baseline with p < 0.05: * by a two-sided t-test paired by "
             "seed, † by one paired by interaction, each one's difference its mean over seeds (for AUC of "
             "DeLong's components). The best baseline is the one that is best on the tail, and the many tests "
-            f"are not corrected for. Nothing is tuned. Cells ran {beside}."
+            f"are not corrected for. The study tunes nothing. Cells ran {beside}."
         )
 
     def _sections(self) -> None:
