@@ -48,7 +48,8 @@ class Page(StudyPage[LossesStudy, Results]):
             "best baseline is the one that is best on test, and the many tests are not corrected for. "
             f"Validation decides by {study.metric} when a training or a search ends, and which epoch's "
             f"weights are kept. After a search the model is trained with what it decided, from {start}, and "
-            "may so pass over the data twice as often as one that is not searched for. The study tunes nothing."
+            "may so pass over the data twice as often as one that is not searched for. The study tunes "
+            "nothing."
         )
 
     def _sections(self) -> None:

@@ -55,7 +55,8 @@ class Page(StudyPage[ModelsStudy, Results]):
             "Numbers are of the test part: means ± standard deviations over seeds, ranks in brackets. * "
             f"stands where {' or '.join(study.ours)} is better than the best baseline with p < {SIGNIFICANT} "
             "by a two-sided t-test paired by seed. The best baseline is the one that is best on test; the "
-            f"many tests are not corrected for. The study tunes nothing. Cells ran {beside}."
+            "many tests are not corrected for. Lines in italics are what every evaluation compares with "
+            f"besides. The study tunes nothing. Cells ran {beside}."
         )
 
     def _sections(self) -> None:

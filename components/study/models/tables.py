@@ -1,16 +1,20 @@
 """What a study of models found, as tables in the form of AMER's."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 
 import pandas as pd
 
+from components.core.verdict import VERDICT_FILE, read_verdict
 from components.study.comparing import SIGNIFICANT, Comparison, compared
 from components.study.conducting import Part
 from components.study.leading import told
 from components.study.models.conducting import Results
 from components.study.models.grid import Method
 from components.study.models.schema import ModelsStudy
+from components.study.page import NOTHING
+from components.study.results import read
 from components.study.significance import p_over_seeds
 
 Tables = dict[str, Comparison]  # by data
@@ -69,6 +73,25 @@ def markdown(study: ModelsStudy, found: Comparison) -> Iterator[str]:
             for metric in found.metrics
         ]
         yield f"| {name} | {' | '.join(cells)} |"
+    for name, values in compared_with(found).items():
+        known = [f"{values[metric]:.4f}" if metric in values else NOTHING for metric in found.metrics]
+        yield f"| *{name}* | {' | '.join(known)} |"
+
+
+def compared_with(found: Comparison) -> dict[str, dict[str, float]]:
+    """Baseline → metric → its value: what every evaluation compares with besides, as popularity (POP) or the
+    classes' shares. Read where the first line with the first seed was evaluated."""
+    outcome = next(iter(found.outcomes[found.methods[0]].values()))
+    place = Path(outcome.places["evaluation"])
+    values: dict[str, dict[str, float]] = {
+        name: {metric: one.other for metric, one in compared.items()}
+        for name, compared in read_verdict(place / VERDICT_FILE).comparisons.items()
+    }
+    if (place / "sampled.parquet").exists():
+        for _, row in read(outcome, "evaluation", "sampled.parquet").iterrows():
+            if row["model"] in values:
+                values[row["model"]][f"sampled_{row['metric']}@{row['k']}"] = row["value"]
+    return values
 
 
 def times(study: ModelsStudy, found: Comparison) -> pd.DataFrame:

@@ -124,6 +124,9 @@ def test_tables_are_what_the_evaluations_say(
     best = max(("DNN", "DeepFM with AMER-2"), key=lambda name: clicks.mean(name, "auc"))
     assert ahead["baseline"][0] == best
     assert ahead["lead"][0] == pytest.approx(clicks.mean("AMER-2", "auc") - clicks.mean(best, "auc"))
+    compared = tables.compared_with(clicks)
+    assert list(compared) == ["prior"]
+    assert compared["prior"]["auc"] == 0.5
     took = tables.times(study, clicks).set_index("model")
     assert took["search"]["AMER-2"] == took["search"]["DeepFM with AMER-2"] > 0
     assert took["search"]["DNN"] == 0
@@ -134,6 +137,7 @@ def test_the_page_has_tables_and_what_was_found(study: ModelsStudy, results: Res
     text = page.write().read_text()
     assert "6 of 6 cells ran" in text
     assert "| DeepFM with AMER-2 | 0." in text
+    assert "| *prior* | 0.5000 | 0." in text
     assert "AMER-2 is better than the best baseline in" in text
     assert "- clicks, AMER-2, seed 1: " in text
     assert " ⊙ " in text
