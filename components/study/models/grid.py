@@ -61,11 +61,15 @@ def recipe_of(study: ModelsStudy, cell: Cell, policy: str = "") -> EpochRecipe:
         promotion.pop(judged, None)
     document |= {
         "search": {"kind": "policy", "uri": policy} if entry.policy_of else entry.search,
-        "training": {**document["training"], **entry.training},
+        "training": {**document["training"], **_decided_by(study), **entry.training},
         "promotion": {**promotion, "beat": []},
     }
     kind = recipe_type(document)
     return build(study, cell, document, RankingRecipe if kind is RankingRecipe else ClassificationRecipe)
+
+
+def _decided_by(study: ModelsStudy) -> dict[str, str]:
+    return {} if study.metric is None else {"metric": study.metric}
 
 
 def _takes(study: ModelsStudy, name: str) -> bool:

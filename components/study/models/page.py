@@ -50,13 +50,15 @@ class Page(StudyPage[ModelsStudy, Results]):
 
     def _about(self) -> str:
         study = self._study
+        by = study.metric or "the metric of the data's recipe"
         beside = f"{self._results.jobs} at a time" if self._results.jobs > 1 else "one at a time"
         return (
             "Numbers are of the test part: means ± standard deviations over seeds, ranks in brackets. * "
             f"stands where {' or '.join(study.ours)} is better than the best baseline with p < {SIGNIFICANT} "
             "by a two-sided t-test paired by seed. The best baseline is the one that is best on test; the "
             "many tests are not corrected for. Lines in italics are what every evaluation compares with "
-            f"besides. The study tunes nothing. Cells ran {beside}."
+            f"besides. Validation decides by {by} which epoch's weights are kept, and what a search takes. "
+            f"The study tunes nothing. Cells ran {beside}."
         )
 
     def _sections(self) -> None:

@@ -36,6 +36,10 @@ class ModelsStudy(Study):
     ours: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
         description="the lines that the others are baselines of"
     )
+    metric: str | None = Field(
+        default=None,
+        description="that validation decides by; else each recipe's",
+    )
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         description="of the evaluation, such as auc and logloss, or ndcg@10 and sampled_hit_ratio@1"
     )

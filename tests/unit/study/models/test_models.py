@@ -95,6 +95,9 @@ def test_a_cell_is_the_recipe_with_the_line_in_it(study: ModelsStudy) -> None:
     assert recipe.training.warm_start == "none"
     assert recipe.search.kind == "amer"
     assert recipe.promotion.limits == {}
+    assert recipe.training.metric == "auc"
+    decided = study.model_copy(update={"metric": "logloss"})
+    assert recipe_of(decided, Cell("clicks", "DNN", Method(), 1)).training.metric == "logloss"
     taking = recipe_of(study, Cell("clicks", "DeepFM with AMER-2", Method(), 2), "s3://b/policy")
     assert taking.document()["search"] == {"kind": "policy", "uri": "s3://b/policy"}
 
