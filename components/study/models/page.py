@@ -107,14 +107,17 @@ class Page(StudyPage[ModelsStudy, Results]):
         self._section("What it takes", "times", [told, "", *lines, ""], frames)
 
     def _policies(self, found: tables.Tables) -> None:
-        lines: list[str] = []
+        names: dict[tuple[str, int, str], list[str]] = {}  # lines that found the same
         for data, one in found.items():
             for name, outcomes in one.outcomes.items():
-                policies = {seed: Policy.read(Path(ran.places["policy"])) for seed, ran in outcomes.items()}
-                told = {seed: list(_told(policy.decision)) for seed, policy in policies.items()}
-                for seed, parts in told.items():
-                    if parts:
-                        lines.append(f"- {data}, {name}, seed {seed}: {'; '.join(parts)}")
+                for seed, ran in outcomes.items():
+                    told = "; ".join(_told(Policy.read(Path(ran.places["policy"])).decision))
+                    if told and self._study.models[name].policy_of is None:
+                        names.setdefault((data, seed, told), []).append(name)
+        lines = [
+            f"- {data}, {' and '.join(some)}, seed {seed}: {told}"
+            for (data, seed, told), some in names.items()
+        ]
         if lines:
             self._lines += ["## What was found", "", *lines, ""]
 
