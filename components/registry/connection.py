@@ -1,9 +1,11 @@
 """A quiet MLflow client, and its errors in our words."""
 
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from components.core.errors import InfrastructureError
@@ -21,9 +23,13 @@ _QUIET = {
 
 
 def connect(tracking_uri: str) -> Any:
-    """An `MlflowClient` for runs and registered models at `tracking_uri`.
+    """An `MlflowClient` for runs and registered models at `tracking_uri`; an SQLite file is made where there
+    is none.
 
     Settings that the environment makes for MLflow are left as they are.
+
+    Raises:
+        InfrastructureError: the database cannot be reached, or made.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -34,7 +40,30 @@ def connect(tracking_uri: str) -> Any:
             logging.getLogger(name).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
         # the last retry's error tells it all
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-        return mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        with reaching(tracking_uri):
+            if is_new(tracking_uri):
+                _make(Path(_sqlite_file(tracking_uri)))
+            return mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def _make(file: Path) -> None:
+    """A whole database or none: MLflow makes its tables one by one, and a file in which they are half made it
+    can never use."""
+    import mlflow
+
+    unfinished = Path(f"{file}.new")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with Path(f"{file}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the system lets go when we die
+            if file.exists():  # by whoever held the lock before us
+                return
+            for stale in (unfinished, Path(f"{unfinished}-journal")):
+                stale.unlink(missing_ok=True)
+            mlflow.MlflowClient(tracking_uri=f"{_SQLITE}{unfinished}")
+            unfinished.rename(file)
+    except OSError as error:
+        raise InfrastructureError(f"{file}: cannot be made: {error.strerror or error}") from error
 
 
 @contextmanager
