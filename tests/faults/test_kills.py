@@ -1,5 +1,5 @@
-"""The short form of `python -m tests.faults.kills`: a dozen nights that are killed, each followed by one that is
-left alone."""
+"""The short form of `python -m tests.faults.kills`: nights that are killed, each followed by one that is left
+alone."""
 
 import re
 import subprocess
