@@ -84,6 +84,6 @@ def recipe_type(document: Mapping[str, Any]) -> type[Recipe]:
         InvalidInputError: there is no such task.
     """
     task = document.get("task", "ranking")
-    if task not in RECIPES:
+    if not isinstance(task, str) or task not in RECIPES:
         raise InvalidInputError(f"task: got {task!r}, need one of {', '.join(RECIPES)}")
     return RECIPES[task]

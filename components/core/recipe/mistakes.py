@@ -57,9 +57,11 @@ def _describe(details: Any, whole: Schema) -> tuple[str, str, str]:
     location, kind, context = details["loc"], details["type"], details.get("ctx", {})
     steps, schema = _walk(location, whole)
     path = ".".join(steps)
-    if kind == "extra_forbidden":
-        allowed = sorted(_walk(location[:-1], whole)[1].get("properties", {}))
-        return path, f"unknown key{did_you_mean(steps[-1], allowed)} (allowed: {', '.join(allowed)})", ""
+    if kind == "extra_forbidden":  # the last part is the author's own word, whatever it looks like
+        section, schema = _walk(location[:-1], whole)
+        allowed, key = sorted(schema.get("properties", {})), str(location[-1])
+        problem = f"unknown key{did_you_mean(key, allowed)} (allowed: {', '.join(allowed)})"
+        return ".".join([*section, key]), problem, ""
     if kind == "missing":
         return path, "missing", ""
     if kind == "union_tag_invalid":

@@ -138,6 +138,7 @@ def test_what_reads_histories_and_what_does_not(changes: dict[str, Any], told: s
     ("changes", "told"),
     [
         ({"task": "regression"}, "task: got 'regression'"),
+        ({"task": ["ranking"]}, "task: got ["),
         ({"prepare": {"core": 5}}, "prepare.core: unknown key"),
         ({"prepare": {"split": {"kind": "temporal"}}}, "which needs source.timestamp"),
         ({"prepare": {"split": {"kind": "leave_one_out"}}}, "prepare.split.kind: got 'leave_one_out'"),

@@ -103,6 +103,11 @@ def test_an_override_of_a_misspelt_key_below_a_section():
     assert line.startswith("training.modle: unknown key; did you mean 'model'? (allowed: batch_size, ")
 
 
+def test_an_unknown_key_is_told_as_it_stands_there() -> None:
+    (line,) = mistakes(**{"evaluation[1,2]": 3})
+    assert line.startswith("evaluation[1,2]: unknown key; did you mean 'evaluation'? (allowed: ")
+
+
 @pytest.mark.parametrize(
     ("sections", "expected"),
     [

@@ -86,3 +86,30 @@ def test_an_error_shows_the_line(tmp_path):
     assert f'in "{file}", line 2, column 4' in str(caught.value)
     with pytest.raises(yaml.YAMLError, match=r"b: \[1, 2\n +\^"):
         parse_yaml(file.read_text())
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 5_000, "more than 50 levels"),
+        ("{a: " * 5_000, "more than 50 levels"),
+        (LAUGHS, "more than 100,000 values"),
+        ("name: &a [1, *a]", r"\*a stands within what it stands for"),
+        ("x" * (1 << 20) + "x", "more than 1,048,576 characters"),
+        ("seed: " + "9" * 5_000, "4300 digits"),
+        ("day: 2026-02-31", "day"),
+    ],
+)
+def test_nothing_becomes_huge(text: str, words: str) -> None:
+    with pytest.raises(yaml.YAMLError, match=words):
+        parse_yaml(text)
+
+
+def test_aliases_are_counted_by_what_stands_behind_them() -> None:
+    text = "a: &a {x: [1, 2], y: 3}\nb: *a\nc: {<<: *a, z: *a}"
+    assert parse_yaml(text)["c"] == {"x": [1, 2], "y": 3, "z": {"x": [1, 2], "y": 3}}
