@@ -4,6 +4,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv1d, pad
 
 from components.core.recipe.sequences import Caser
 from components.rec.data import RankingData
@@ -39,16 +40,14 @@ class CaserModel(SequenceModel):
     def read(
         self, embedded_STK: Tensor, there_ST: Tensor, user_S: Tensor, dropout: torch.Generator | None
     ) -> Tensor:
-        length, here = len(self.horizontal), embedded_STK.shape[1]
-        embedded_STK = nn.functional.pad(embedded_STK, (0, 0, length - here, 0))
-        found = [
-            (embedded_STK.unfold(1, height, 1).transpose(2, 3).flatten(start_dim=2) @ weight + bias)
-            .relu()
-            .amax(dim=1)
-            for height, (weight, bias) in enumerate(
-                zip(self.horizontal, self.horizontal_bias, strict=True), start=1
-            )
-        ]
+        _, here, dim = embedded_STK.shape
+        embedded_STK = pad(embedded_STK, (0, 0, len(self.horizontal) - here, 0))
+        found = []
+        for height, (weight, bias) in enumerate(
+            zip(self.horizontal, self.horizontal_bias, strict=True), start=1
+        ):
+            filters_FKH = weight.reshape(height, dim, -1).permute(2, 1, 0)
+            found.append(conv1d(embedded_STK.transpose(1, 2), filters_FKH, bias).relu().amax(dim=2))
         along_SVK = torch.einsum("stk,tv->svk", embedded_STK, self.vertical)
         joined = drop(torch.cat([*found, along_SVK.flatten(start_dim=1)], dim=1), self._rate, dropout)
         return (joined @ self.connected + self.bias).relu() + self.users[user_S]

@@ -15,6 +15,7 @@ from components.core.recipe.sequences import (
     AnySequenceModel,
     Block,
     Blocks,
+    Caser,
     LayerName,
 )
 from components.rec.objective import build_model
@@ -173,6 +174,21 @@ def test_histories_of_all_lengths_are_read_together_as_each_by_itself(kind: type
         without = model.read(*model.embedded(torch.tensor([items])), users[one], None)
         assert torch.allclose(with_space, without, atol=1e-6)
         assert torch.allclose(together[one], without, atol=1e-6)
+
+
+def test_caser_looks_at_every_window_of_every_height() -> None:
+    model: Any = with_biases(model_of(Caser(dim=4, max_length=5, num_horizontal=3, num_vertical=2)))
+    items, user = torch.tensor([[NONE, 3, 1, 4, 8]]), torch.tensor([2])
+    (picture,) = clear(model.items[items.clamp(min=0)], items != NONE)
+    found = []
+    for height, (weight, bias) in enumerate(
+        zip(model.horizontal, model.horizontal_bias, strict=True), start=1
+    ):
+        windows = [picture[top : top + height].flatten() for top in range(5 - height + 1)]
+        found.append(torch.stack([(window @ weight + bias).relu() for window in windows]).amax(dim=0))
+    found += [model.vertical[:, number] @ picture for number in range(2)]
+    expected = (torch.cat(found) @ model.connected + model.bias).relu() + model.users[2]
+    assert torch.allclose(model.vectors(items, user)[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", SEQUENCE_MODELS, ids=lambda kind: kind.model_fields["kind"].default)
