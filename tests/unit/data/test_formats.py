@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import re
+import tracemalloc
 from pathlib import Path
 
 import polars as pl
@@ -310,6 +311,23 @@ def test_json_keys_that_no_row_has(tmp_path: Path) -> None:
     path = written(tmp_path, "a.jsonl", '{"uid": 1, "item_id": 2}\n' * 3)
     with pytest.raises(InvalidInputError, match="no row has 'user_id'; the keys are 'item_id', 'uid'"):
         read(JsonLinesFormat(), path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("format_", [JsonLinesFormat(), AdjacencyFormat()], ids=lambda one: one.kind)
+def test_a_line_without_end_is_refused_before_it_is_in_memory(format_, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.txt{suffix}"
+    with gzip.open(path, "wb") if suffix else path.open("wb") as file:
+        file.write(b'{"user_id": 1, "item_id": 2}\n' * 2)
+        for _ in range(80):
+            file.write(b"x" * (1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInputError, match=r"a\.txt.*:3: the line is longer than 16 MiB"):
+            read(format_, path)
+        assert tracemalloc.get_traced_memory()[1] < 70 << 20  # two blocks of bytes, and their sum
+    finally:
+        tracemalloc.stop()
 
 
 def test_adjacency_lists(tmp_path: Path) -> None:
