@@ -1,13 +1,15 @@
 """Where a stage saves itself, so that after a kill it goes on instead of starting anew."""
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import final
+from typing import Annotated, Literal, final
+
+from pydantic import Field
 
 from components.core.hashing import sha256_file, sha256_json
 from components.core.store import Lock, join, open_store
+from components.core.strategy import Config
 
 
 @final
@@ -54,20 +56,27 @@ class Checkpoint:
         files = {path.name: sha256_file(path) for path in directory.iterdir()}
         self._store.upload(directory, join(self._uri, str(self._slot)))
         shutil.rmtree(directory)
-        pointer = json.dumps({"key": self._key, "slot": self._slot, "files": files})
-        self._store.write_bytes(join(self._uri, "latest.json"), pointer.encode())
+        pointer = _Pointer(key=self._key, slot=self._slot, files=files)
+        self._store.write_bytes(join(self._uri, "latest.json"), pointer.model_dump_json().encode())
 
     def load(self) -> Path | None:
         """A directory with the files last saved, or None where there is nothing (whole)."""
         target = self._scratch / "resumed"
+        pointer = self._pointer()
+        if pointer is None or pointer.key != self._key:
+            return None
+        self._slot = pointer.slot
+        target.mkdir(exist_ok=True)
         try:
-            pointer = json.loads(self._store.read_bytes(join(self._uri, "latest.json")))
-            if pointer["key"] != self._key:
-                return None
-            self._slot = pointer["slot"]
-            target.mkdir(exist_ok=True)
-            return target if self._fetch(pointer["files"], target) else None
+            return target if self._fetch(pointer.files, target) else None
         except FileNotFoundError:
+            return None
+
+    def _pointer(self) -> "_Pointer | None":
+        """None where there is none that we wrote."""
+        try:
+            return _Pointer.model_validate_json(self._store.read_bytes(join(self._uri, "latest.json")))
+        except (FileNotFoundError, ValueError):  # pydantic's is a ValueError
             return None
 
     def _fetch(self, files: Mapping[str, str], target: Path) -> bool:
@@ -83,12 +92,18 @@ class Checkpoint:
         """Remove what was saved: the work is done. Only files that we wrote, by name."""
         for part in self._parts:
             part.discard()
-        place = join(self._uri, "latest.json")
-        try:
-            names = json.loads(self._store.read_bytes(place))["files"]
-        except FileNotFoundError:
+        pointer = self._pointer()
+        if pointer is None:
             return
         for slot in ("0", "1"):
-            for name in names:
+            for name in pointer.files:
                 self._store.delete(join(self._uri, slot, name))
-        self._store.delete(place)  # last: it knows the names
+        self._store.delete(join(self._uri, "latest.json"))  # last: it knows the names
+
+
+class _Pointer(Config):
+    """Where the newest save lies, and what it holds."""
+
+    key: str
+    slot: Literal[0, 1]
+    files: dict[Annotated[str, Field(pattern=r"^\w[\w.-]*$")], str]  # name → SHA-256

@@ -8,11 +8,13 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator
 
 from components.core.errors import IntegrityError
 from components.core.hashing import canonical_json, sha256_file, sha256_json
-from components.core.store import Store, join, open_store
+from components.core.store import Store, is_plain, join, open_store
 from components.core.strategy import Config
 
 MANIFEST = "_manifest.json"
@@ -28,6 +30,12 @@ class FileEntry(Config):
     rows: int | None = None
     schema_fingerprint: str | None = None
     columns: dict[str, str] | None = None
+
+
+def _is_below(name: str) -> str:
+    if name == MANIFEST or not is_plain(name):
+        raise ValueError(f"got the file {name!r}, need a path below the artifact")
+    return name
 
 
 class RawFile(Config):
@@ -56,7 +64,7 @@ class Manifest(Config):
     git_sha: str | None
     image_digest: str | None
     inputs: dict[str, InputEntry]
-    files: dict[str, FileEntry]
+    files: dict[Annotated[str, AfterValidator(_is_below)], FileEntry]
     metrics: dict[str, float]
     validation: dict[str, Any]
     seed: int | None
@@ -86,12 +94,13 @@ class Manifest(Config):
             document = json.loads(text)
             seal = document.pop("seal", None)
             manifest = cls.model_validate(document)
-        except (ValueError, TypeError, AttributeError) as error:  # pydantic's is a ValueError
+            expected = sha256_json(document)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:  # pydantic's is a ValueError
             raise IntegrityError(
                 f"{place}: not a manifest ({type(error).__name__}); delete the artifact's "
                 "directory to have it made again"
             ) from error
-        if seal != sha256_json(document):
+        if seal != expected:
             raise IntegrityError(
                 f"{place}: was changed after it was written (its seal does not fit); delete "
                 "the artifact's directory to have it made again"

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from components.core.errors import InvalidInputError
+from components.core.errors import IntegrityError, InvalidInputError
 from components.core.recipe.training import Training
 from components.core.strategy import Config
 
@@ -64,5 +64,12 @@ class Policy(Config):
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """Read it from a policy artifact."""
-        return cls.model_validate_json((directory / POLICY_FILE).read_bytes())
+        """Read it from a policy artifact.
+
+        Raises:
+            IntegrityError: it is none.
+        """
+        try:
+            return cls.model_validate_json((directory / POLICY_FILE).read_bytes())
+        except ValidationError as error:
+            raise IntegrityError(f"{directory / POLICY_FILE}: not a policy: {error}") from error

@@ -233,6 +233,11 @@ def _path(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
 
 
+def is_plain(name: str) -> bool:
+    """Whether a name leads to a place below the directory that it is taken from, whoever wrote it."""
+    return bool(name) and "\0" not in name and not {"", ".", ".."} & set(name.split("/"))
+
+
 def is_hidden(path: PurePath) -> bool:
     """Whether a file found below a directory is not data: `_SUCCESS`, `.DS_Store`, `_manifest.json`, …"""
     return any(part.startswith((".", "_")) for part in path.parts)

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from components.core.errors import IntegrityError
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -14,8 +17,15 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def load_tensors(path: Path, device: torch.device) -> dict[str, Tensor]:
-    """Read named tensors."""
-    return load_file(path, device=str(device))
+    """Read named tensors.
+
+    Raises:
+        IntegrityError: the file holds something else.
+    """
+    try:
+        return load_file(path, device=str(device))
+    except SafetensorError as error:
+        raise IntegrityError(f"{path}: holds no tensors as safetensors: {error}") from error
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

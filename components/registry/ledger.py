@@ -101,11 +101,12 @@ class Ledger:
             text = store.read_bytes(files[sequence]).decode(errors="replace")
             try:
                 entry = Entry.model_validate(json.loads(text))
-            except ValueError as error:  # also pydantic's and JSON's
+                faults = [*_faults(entry, text, sequence, previous)]
+            except (ValueError, RecursionError) as error:  # also pydantic's, JSON's and Unicode's
                 problems.append(f"entry {sequence} cannot be read ({type(error).__name__})")
                 previous = sha256_text(text)
                 continue
-            problems += _faults(entry, text, sequence, previous)
+            problems += faults
             entries.append(entry)
             previous = sha256_text(text)
         return entries, problems

@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BufferedReader, TextIOWrapper
 from itertools import chain, islice
@@ -92,7 +92,7 @@ def _batches(
 ) -> Iterator[RawBatch]:
     names = [str(position) for position in range(lines.num_fields)]
     reader = pa.csv.open_csv(
-        file,
+        _Text(file),
         pa.csv.ReadOptions(
             use_threads=False,  # with threads a bad row would not know its number
             block_size=BATCH_BYTES,
@@ -124,6 +124,22 @@ def _batches(
         rows = batch if len(kept) == len(lines_N) else batch.take(pa.array(kept))
         frame = pl.DataFrame({name: pl.Series(rows.column(place)) for name, place in positions.items()})
         yield RawBatch(frame, pl.Series(lines_N[kept]), _content(rows, format.delimiter), rejected)
+
+
+class _Text:
+    """A file for Arrow, looked at first: Arrow meets what is not UTF-8 in its handler of bad rows, and there
+    errors are lost."""
+
+    closed = False
+
+    def __init__(self, file: _File) -> None:
+        self._file, self._decoder = file, getincrementaldecoder("utf-8")()
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, as they are."""
+        block = self._file.read(size)
+        self._decoder.decode(block, final=not block)
+        return block
 
 
 class _Lines:

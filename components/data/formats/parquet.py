@@ -34,12 +34,13 @@ def read(
             columns = [names[position] for position in positions.values()]
             line = 1
             for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+                batch.validate(full=True)  # else text that is not UTF-8 goes on as if it were
                 frame = pl.DataFrame(
                     {target: pl.Series(batch.column(names[place])) for target, place in positions.items()}
                 )
                 yield RawBatch(frame, pl.int_range(line, line + len(frame), eager=True), _Content(frame))
                 line += len(frame)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{name}: is truncated, damaged or no Parquet file ({error})") from error
 
 

@@ -77,6 +77,28 @@ def test_a_damaged_one_is_none(new, tmp_path):
     assert new().load() is None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": {"../outside": "0"}},
+        {"files": {"/etc/passwd": "0"}},
+        {"files": {"": "0"}},
+        {"slot": "../.."},
+        {"slot": 7},
+        {"files": None},
+    ],
+)
+def test_a_pointer_that_we_did_not_write_is_none(new, tmp_path, change):
+    new().save(writer(1))
+    place = tmp_path / "artifact.checkpoint" / "latest.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), **change}))
+    assert new().load() is None
+    new().discard()  # nothing that it names is removed
+    for text in ("", "[]", "{", "[" * 9_000):
+        place.write_text(text)
+        assert new().load() is None
+
+
 def test_only_what_was_saved_is_removed(new, tmp_path):
     checkpoint = new()
     checkpoint.save(writer(1))

@@ -17,8 +17,12 @@ from components.core.manifest import (
     git_sha,
     read_manifest,
 )
+from components.core.store import is_plain
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+PATH = st.lists(TEXT.filter(lambda part: is_plain(part) and "/" not in part), min_size=1, max_size=3).map(
+    "/".join
+)
 SHA = st.text("0123456789abcdef", min_size=64, max_size=64)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
 VALUE = st.recursive(
@@ -37,7 +41,7 @@ MANIFESTS = st.builds(
     image_digest=st.none() | TEXT,
     inputs=st.dictionaries(TEXT, st.builds(InputEntry, uri=TEXT, sha256=SHA), max_size=2),
     files=st.dictionaries(
-        TEXT,
+        PATH.filter(lambda path: path != MANIFEST),
         st.builds(
             FileEntry, sha256=SHA, bytes=st.integers(0), rows=st.none() | st.integers(0)
         ),
@@ -68,11 +72,38 @@ def test_an_edit_breaks_the_seal(manifest, data):
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"[]", b"3", b"null", b'"x"', b"{}", b"\xff\xfe", b'{"seal": 3}', b'{"stage": "x"}']
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"null",
+        b'"x"',
+        b"{}",
+        b"\xff\xfe",
+        b'{"seal": 3}',
+        b'{"stage": "x"}',
+        b"[" * 9_000,
+    ],
 )
 def test_what_is_no_manifest(text):
     with pytest.raises(IntegrityError, match=r"^here: not a manifest .*delete the artifact's directory"):
         Manifest.from_json(text, place="here")
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a/../../x", "a//x", "", ".", "a\0", "_manifest.json"]
+)
+def test_no_file_lies_outside_of_its_artifact(name, artifact, tmp_path):
+    """However well it is sealed: what is fetched stays in the directory that it is fetched to."""
+    document = json.loads((artifact / "_manifest.json").read_text())
+    document.pop("seal")
+    document["files"] = {name: next(iter(document["files"].values()))}
+    text = json.dumps({**document, "seal": sha256_json(document)})
+    (artifact / "_manifest.json").write_text(text)
+    with pytest.raises(IntegrityError, match="not a manifest"):
+        fetch_artifact(str(artifact), tmp_path / "target")
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import tracemalloc
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -346,6 +348,24 @@ def test_ordered_lists_number_their_rows_over_all_blocks(
     rows, _ = read(AdjacencyFormat(ordered=True), path, ordered=True)
     assert [row[2] for row in rows] == ["b", "a", "c"] * 40
     assert [row[3] for row in rows] == list(range(120))
+
+
+def test_a_row_that_is_not_utf8_and_has_too_few_fields(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, "a.csv", b"user_id,item_id\na,b\n\xff only\nc,d\n")
+    with pytest.raises(InvalidInputError, match=r"a\.csv: is not UTF-8 text"):
+        read(DelimitedFormat(), path)
+    assert capfd.readouterr().err == ""
+
+
+def test_text_in_parquet_that_is_not_utf8(tmp_path: Path) -> None:
+    text = pa.array([b"ok", b"\xff\xfe"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"user_id": text, "item_id": [1, 2]}), tmp_path / "a.parquet")
+    with pytest.raises(
+        InvalidInputError, match=r"a\.parquet: is truncated, damaged or no Parquet file .*UTF8"
+    ):
+        read(ParquetFormat(), tmp_path / "a.parquet")
 
 
 def test_parquet(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def edit(key: str, value: object) -> Callable[[Path], None]:
         (lambda place: (place / "000001.json").unlink(), "entry 1 is missing"),
         (lambda place: (place / "000002.json").write_text("{}"), "entry 2 cannot be read"),
         (lambda place: (place / "000003.json").write_text("no"), "entry 3 cannot be read"),
+        (edit("evidence", {"value": "\ud800"}), "entry 2 cannot be read"),
         (lambda place: shutil.copy(place / "000001.json", place / "000004.json"), "entry 4"),
         (lambda place: shutil.copy(place / "000001.json", place / "000002.json"), "entry 2"),
     ],
