@@ -33,7 +33,7 @@ class FileEntry(Config):
 
 
 def _is_below(name: str) -> str:
-    if name == MANIFEST or not is_plain(name):
+    if not is_plain(name):
         raise ValueError(f"got the file {name!r}, need a path below the artifact")
     return name
 

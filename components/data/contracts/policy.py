@@ -40,7 +40,7 @@ def validate(
         GateFailedError: an expectation failed.
     """
     exam = Examination("policy", output, docs)
-    policy = exam.document(POLICY_FILE, lambda path: Policy.read(path.parent))
+    policy = exam.document(POLICY_FILE, lambda path: Policy.model_validate_json(path.read_bytes()))
     trajectory = exam.table(TRAJECTORY_FILE, curves_schema)
     searched = policy.kind not in _NOTHING_SEARCHED
     for prefix, tolerance in _DISTRIBUTIONS.items():

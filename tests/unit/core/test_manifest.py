@@ -41,7 +41,7 @@ MANIFESTS = st.builds(
     image_digest=st.none() | TEXT,
     inputs=st.dictionaries(TEXT, st.builds(InputEntry, uri=TEXT, sha256=SHA), max_size=2),
     files=st.dictionaries(
-        PATH.filter(lambda path: path != MANIFEST),
+        PATH,
         st.builds(
             FileEntry, sha256=SHA, bytes=st.integers(0), rows=st.none() | st.integers(0)
         ),
@@ -92,9 +92,7 @@ def test_what_is_no_manifest(text):
         Manifest.from_json(text, place="here")
 
 
-@pytest.mark.parametrize(
-    "name", ["../x", "/etc/passwd", "a/../../x", "a//x", "", ".", "a\0", "_manifest.json"]
-)
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "a//x", "", ".", "a\0"])
 def test_no_file_lies_outside_of_its_artifact(name, artifact, tmp_path):
     """However well it is sealed: what is fetched stays in the directory that it is fetched to."""
     document = json.loads((artifact / "_manifest.json").read_text())
