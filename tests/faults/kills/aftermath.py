@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.manifest import MANIFEST, fetch_artifact
+from components.core.store import is_hidden
 from components.registry.champion import MODEL_SHA256, aliases_of
 from components.registry.connection import connect
 from components.registry.ledger import Ledger
@@ -31,10 +32,12 @@ def aftermath(place: Path) -> dict[str, Any]:
 
 
 def _artifacts(root: Path) -> dict[str, list[Any]]:
-    """By kind, not by name: the names of the last two follow from where the workspace lies."""
+    """By kind, not by name: the names of the last two follow from where the workspace lies. Who is killed behind
+    the manifest leaves a scratch directory or a checkpoint, which nobody reads again."""
     found: dict[str, list[Any]] = {}
     for directory in sorted(root.glob("*/*")):
-        if directory.parent.name != "runs" and directory.suffix not in {".lock", ".checks"}:
+        beside = directory.suffix in {".lock", ".checks", ".checkpoint"} or is_hidden(Path(directory.name))
+        if directory.parent.name != "runs" and not beside:
             found.setdefault(directory.parent.name, []).append(_artifact(directory))
     return found
 
