@@ -32,8 +32,8 @@ def aftermath(place: Path) -> dict[str, Any]:
 
 
 def _artifacts(root: Path) -> dict[str, list[Any]]:
-    """By kind, not by name: those of the last two follow from where the workspace lies. Who is killed behind the
-    manifest leaves a scratch directory or a checkpoint, which nobody reads again."""
+    """By kind, not by name: those of the last two follow from where the workspace lies. A run that is killed
+    after the manifest leaves a scratch directory or a checkpoint: nobody reads it again."""
     found: dict[str, list[Any]] = {}
     for directory in sorted(root.glob("*/*")):
         beside = directory.suffix in {".lock", ".checks", ".checkpoint"} or is_hidden(Path(directory.name))
