@@ -14,7 +14,7 @@ def read_blocks(path: Path, name: str) -> Iterator[tuple[int, str]]:
     """Whole lines of bounded size together, each block with the number of its first line (from 1).
 
     Raises:
-        InvalidInputError: the file is not readable text, or has a line that is longer than a block.
+        InvalidInputError: the file is not readable text, or has a line that is longer than 16 MiB.
     """
     number = 1
     with open_text(path, name) as file:

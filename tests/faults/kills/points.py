@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow.tracking.client
+import mlflow.pyfunc
 from mlflow import MlflowClient
 
 from components.core import store
